@@ -6,84 +6,30 @@ import gc
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import urllib.request
 import weakref
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError
 from efa_sdk.testing import StandIn, StandInError, rules_markdown
 from iam_support import TRUST
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
-
-P5, C5N, PLAIN = "p5.48xlarge", "c5n.18xlarge", "m5.2xlarge"
-ONCE = Config(retries={"total_max_attempts": 1})
-
-
-def launch(stand_in: StandIn, instance_type: str = PLAIN, count: int = 1, **more: Any) -> Any:
-    net = stand_in.default_network()
-    if "NetworkInterfaces" not in more:
-        more.setdefault("SubnetId", net.subnet_for(instance_type))
-    return stand_in.client(config=ONCE).run_instances(
-        ImageId=net.image_for(instance_type),
-        InstanceType=instance_type,
-        MinCount=more.pop("low", count),
-        MaxCount=count,
-        **more,
-    )
-
-
-def ids(reservation: Any) -> list[str]:
-    return [instance["InstanceId"] for instance in reservation["Instances"]]
-
-
-def described(stand_in: StandIn, **options: Any) -> list[dict[str, Any]]:
-    pages = stand_in.client().describe_instances(**options)["Reservations"]
-    return [instance for page in pages for instance in page["Instances"]]
-
-
-def code_of(caught: pytest.ExceptionInfo[ClientError]) -> str:
-    return str(caught.value.response["Error"]["Code"])
-
-
-def p5_interfaces(subnet: str, group: str, **more: Any) -> list[dict[str, Any]]:
-    slots = [(0, 0, "interface"), (0, 1, "efa-only")]
-    slots += [(card, 0, "efa-only") for card in range(1, 32)]
-    return [
-        {
-            "NetworkCardIndex": card,
-            "DeviceIndex": device,
-            "InterfaceType": kind,
-            "SubnetId": subnet,
-            "Groups": [group],
-            "DeleteOnTermination": True,
-            **more,
-        }
-        for card, device, kind in slots
-    ]
-
-
-def p5_cluster(stand_in: StandIn, count: int = 2, **more: Any) -> tuple[Any, str]:
-    ec2, net = stand_in.client(), stand_in.default_network()
-    group = ec2.create_security_group(GroupName="efa", Description="d", VpcId=net.vpc_id)
-    ec2.create_placement_group(GroupName="train", Strategy="cluster")
-    made = launch(
-        stand_in,
-        P5,
-        count,
-        NetworkInterfaces=p5_interfaces(net.subnet_for(P5), group["GroupId"]),
-        Placement={"GroupName": "train"},
-        **more,
-    )
-    return made, group["GroupId"]
+from stand_in_launches import (
+    C5N,
+    P5,
+    PLAIN,
+    code_of,
+    described,
+    ids,
+    launch,
+    p5_cluster,
+    p5_interfaces,
+)
 
 
 def test_two_p5_read_back_all_their_interfaces(stand_in: StandIn) -> None:
@@ -522,51 +468,6 @@ def test_eight_launches_at_once(stand_in: StandIn) -> None:
     assert len({instance["PrivateIpAddress"] for instance in found}) == 8
 
 
-def test_faults_before(stand_in: StandIn) -> None:
-    fault = stand_in.fail("Describe*", "RequestLimitExceeded", "slow", status=503, times=2, skip=1)
-    ec2 = stand_in.client(config=ONCE)
-    ec2.describe_vpcs()
-    for _ in range(2):
-        with pytest.raises(ClientError) as caught:
-            ec2.describe_vpcs()
-        assert code_of(caught) == "RequestLimitExceeded"
-        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
-    ec2.describe_vpcs()
-    assert fault.hits == 2
-
-
-def test_a_lost_reply_is_carried_out_once_with_a_token(stand_in: StandIn) -> None:
-    stand_in.default_network()
-    stand_in.fail("RunInstances", when="after")
-    with pytest.raises(ConnectionClosedError):
-        launch(stand_in, ClientToken="a")
-    assert len(described(stand_in)) == 1
-    assert len(launch(stand_in, ClientToken="a")["Instances"]) == 1
-    assert len(described(stand_in)) == 1
-    assert [entry.dropped for entry in stand_in.requests if entry.action == "RunInstances"] == [
-        True,
-        False,
-    ]
-
-
-def test_faults_by_parameter_and_of_other_services(stand_in: StandIn) -> None:
-    stand_in.fail("CreatePlacementGroup", "Boom", where={"GroupName": "b*"})
-    stand_in.fail("GetCallerIdentity", "AccessDenied", status=403)
-    stand_in.fail("GetParameter", "ParameterNotFound")
-    ec2 = stand_in.client()
-    ec2.create_placement_group(GroupName="a", Strategy="cluster")
-    sts, ssm = stand_in.client("sts"), stand_in.client("ssm")
-    calls: list[tuple[Callable[[], Any], str]] = [
-        (lambda: ec2.create_placement_group(GroupName="b", Strategy="cluster"), "Boom"),
-        (lambda: sts.get_caller_identity(), "AccessDenied"),
-        (lambda: ssm.get_parameter(Name="/x"), "ParameterNotFound"),
-    ]
-    for call, code in calls:
-        with pytest.raises(ClientError) as caught:
-            call()
-        assert code_of(caught) == code
-
-
 def test_images_by_public_parameter_are_launchable(stand_in: StandIn) -> None:
     ssm, ec2 = stand_in.client("ssm"), stand_in.client()
     for architecture in ("x86_64", "arm64"):
@@ -616,41 +517,6 @@ def test_the_aws_cli_reads_it(stand_in: StandIn) -> None:
 def test_one_at_a_time(stand_in: StandIn) -> None:
     with pytest.raises(StandInError, match="one state per process"):
         StandIn().start()
-
-
-def command(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "efa_sdk.testing", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_a_signal(number: signal.Signals) -> None:
-    with command("--json", "--network", "--region", "us-west-2") as process:
-        assert process.stdout is not None
-        reported = json.loads(process.stdout.readline())
-        assert set(reported["subnets"]) >= {"us-west-2a"}
-        order = json.dumps({"instance_type": C5N, "zone": "us-west-2a", "count": 0}).encode()
-        url = reported["endpoint_url"] + "/efa-sdk/"
-        urllib.request.urlopen(url + "capacity", order).read()
-        assert json.load(urllib.request.urlopen(url + "requests")) == []
-        process.send_signal(number)
-        assert process.wait(20) == 0
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
-
-
-def test_the_command_says_what_is_wrong_with_a_port(stand_in: StandIn) -> None:
-    taken = str(stand_in.port)
-    for port, words, status in (("99999", "is not a port", 64), (taken, "cannot listen", 2)):
-        with command("--port", port) as process:
-            _, errors = process.communicate(timeout=30)
-            assert process.returncode == status
-            assert words in errors
-            assert "Traceback" not in errors
 
 
 def test_without_moto_the_import_error_says_what_to_install() -> None:
