@@ -1,7 +1,6 @@
 //! What the caller asks for: a cluster of identical EFA instances.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,6 @@ use crate::ec2::Tags;
 use crate::error::{Error, Result};
 use crate::launch::UserData;
 use crate::layout::{self, NetworkInterface, Profile, PublicIp};
-use crate::tags;
 use crate::types::ClusterName;
 
 mod bootstrap;
@@ -18,6 +16,7 @@ mod choices;
 mod expiry;
 mod launch_template;
 mod multipart;
+mod network;
 mod options;
 pub(crate) mod selector;
 mod table;
@@ -319,7 +318,8 @@ impl ClusterSpec {
             ));
         }
         self.capacity.check(self.count, self.minimum_count)?;
-        self.check_network()?;
+        network::check_places(&self.subnets, self.vpc.as_ref())?;
+        network::check_access(&self.security_group, &self.ssh_cidrs)?;
         self.check_instance_profile()?;
         if let Some(after) = self.expires_after {
             expiry::check_expiry(after)?;
@@ -380,61 +380,6 @@ impl ClusterSpec {
             (Some(data), None) => Some(data.clone()),
             (Some(data), Some(script)) => Some(multipart::with_bootstrap(data, &script)?),
         })
-    }
-
-    fn check_network(&self) -> Result<()> {
-        if self.subnets.is_empty() && self.vpc.is_none() {
-            return Err(Error::invalid_spec(
-                "subnet",
-                "",
-                "a subnet, several, or a VPC",
-                "state where the cluster goes: nothing is launched in a default place",
-            ));
-        }
-        for subnet in &self.subnets {
-            subnet.check(selector::SUBNET)?;
-        }
-        if let Some(vpc) = &self.vpc {
-            vpc.check(selector::VPC)?;
-        }
-        let made = match &self.security_group {
-            SecurityGroupChoice::Make => true,
-            SecurityGroupChoice::Use(group) | SecurityGroupChoice::Adopt(group) => {
-                group.check(selector::SECURITY_GROUP)?;
-                false
-            }
-        };
-        let noted = self.ssh_cidrs.join(" ").len();
-        if noted > tags::VALUE_LIMIT {
-            return Err(Error::invalid_spec(
-                "ssh_cidrs",
-                format_args!("{noted} characters"),
-                format_args!(
-                    "{} characters in all, which go into a tag",
-                    tags::VALUE_LIMIT
-                ),
-                "give fewer, larger ranges",
-            ));
-        }
-        for cidr in &self.ssh_cidrs {
-            if !is_cidr(cidr) {
-                return Err(Error::invalid_spec(
-                    "ssh_cidrs",
-                    cidr,
-                    "IPv4 or IPv6 ranges without bits behind the prefix, such as 203.0.113.7/32",
-                    "give the range that you connect from",
-                ));
-            }
-            if !made {
-                return Err(Error::invalid_spec(
-                    "ssh_cidrs",
-                    cidr,
-                    "left out with an existing security group",
-                    "open the port in that group yourself, or let efa-sdk create a group",
-                ));
-            }
-        }
-        Ok(())
     }
 
     fn check_instance_profile(&self) -> Result<()> {
@@ -581,22 +526,6 @@ impl From<CheckedSpec> for ClusterSpec {
     fn from(checked: CheckedSpec) -> Self {
         checked.spec
     }
-}
-
-/// `address/prefix length` of either family, as EC2 writes it: EC2 clears the bits behind the
-/// prefix, and would then show another rule than was asked for.
-fn is_cidr(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else {
-        return false;
-    };
-    let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u32>()) else {
-        return false;
-    };
-    let no_bits_behind = match address {
-        IpAddr::V4(v4) => length <= 32 && v4.to_bits().checked_shl(length).unwrap_or(0) == 0,
-        IpAddr::V6(v6) => length <= 128 && v6.to_bits().checked_shl(length).unwrap_or(0) == 0,
-    };
-    no_bits_behind && text == format!("{address}/{length}")
 }
 
 #[cfg(test)]
