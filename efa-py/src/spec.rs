@@ -1,4 +1,4 @@
-//! `ClusterSpec`, `InstanceRole`, `Bootstrap` and `Volume`.
+//! `ClusterSpec`, `InstanceRole` and `Bootstrap`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use efa_core as core;
 use efa_core::spec::{
     CheckedSpec, HostNames, InstanceProfileChoice, PlacementGroupChoice, SecurityGroupChoice,
-    Selector, Tenancy, VolumeOptions,
+    Selector, Tenancy,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -17,6 +17,12 @@ use crate::convert::{list, texts};
 use crate::errors;
 use crate::layout::{NetworkInterface, layout_request};
 use crate::value::value_class;
+
+mod volume;
+
+pub(crate) use volume::Volume;
+
+use volume::volume_options;
 
 value_class! {
     /// The permissions of the role that is made for the instances, besides being managed by SSM.
@@ -127,73 +133,6 @@ impl Bootstrap {
     fn user_data(&self, #[pyo3(from_py_with = given)] cluster: &str) -> PyResult<String> {
         self.0.user_data(cluster).map_err(errors::exception)
     }
-}
-
-value_class! {
-    /// An EBS volume besides the root volume: empty at first, always encrypted, gone with its
-    /// instance.
-    ///
-    /// device_name: such as `/dev/sdf`. size_gib: in GiB. volume_type: gp3 unless you choose
-    /// otherwise; io1 and io2 need iops. throughput_mib_s: in MiB/s, gp3 only. kms_key_id: a key's id or ARN,
-    /// or an alias or its ARN; the account's default key for EBS when None. Limits are EC2's (API
-    /// reference, EbsBlockDevice).
-    ///
-    /// Raises PlanError that names the field, the value, the limit and the cure.
-    Volume(core::spec::Volume) {
-        /// The device's name.
-        device_name: String = |v| v.device_name.clone();
-        /// Its size, in GiB.
-        size_gib: u32 = |v| v.size_gib;
-        /// Its type.
-        volume_type: String = |v| v.options.volume_type().to_string();
-        /// Provisioned IOPS; EC2's default when None.
-        iops: Option<u32> = |v| v.options.iops;
-        /// Throughput in MiB/s; EC2's default when None.
-        throughput_mib_s: Option<u32> = |v| v.options.throughput_mib_s;
-        /// The KMS key that encrypts it; the account's default key when None.
-        kms_key_id: Option<String> = |v| v.options.kms_key_id.clone();
-    }
-    repr = |v| format!(
-        "Volume(device_name='{}', size_gib={}, volume_type='{}')",
-        v.device_name, v.size_gib, v.options.volume_type()
-    );
-}
-
-#[pymethods]
-impl Volume {
-    #[new]
-    #[pyo3(signature = (
-        *, device_name: "str", size_gib: "int",
-        volume_type: "choices.VolumeType | None" = None, iops: "int | None" = None,
-        throughput_mib_s: "int | None" = None, kms_key_id: "str | None" = None
-    ))]
-    fn new(
-        #[pyo3(from_py_with = given)] device_name: String,
-        #[pyo3(from_py_with = given)] size_gib: Within<1, 65_536>,
-        #[pyo3(from_py_with = given)] volume_type: Option<&str>,
-        #[pyo3(from_py_with = given)] iops: Option<Within<100, 256_000>>,
-        #[pyo3(from_py_with = given)] throughput_mib_s: Option<Within<125, 2_000>>,
-        #[pyo3(from_py_with = given)] kms_key_id: Option<String>,
-    ) -> PyResult<Self> {
-        let mut volume = core::spec::Volume::new(device_name, size_gib.0);
-        volume.options = volume_options(volume_type, iops, throughput_mib_s, kms_key_id);
-        volume.check().map_err(errors::exception)?;
-        Ok(Self(volume))
-    }
-}
-
-fn volume_options(
-    volume_type: Option<&str>,
-    iops: Option<Within<100, 256_000>>,
-    throughput_mib_s: Option<Within<125, 2_000>>,
-    kms_key_id: Option<String>,
-) -> VolumeOptions {
-    let mut options = VolumeOptions::default();
-    options.volume_type = volume_type.map(Into::into);
-    options.iops = number(iops);
-    options.throughput_mib_s = number(throughput_mib_s);
-    options.kms_key_id = kms_key_id;
-    options
 }
 
 /// One subnet or several.
