@@ -189,7 +189,7 @@ impl Trip for Measured<'_, '_> {
         self.guard.is_check_due(now)
     }
 
-    fn check(&mut self, now: u64) -> Result<()> {
+    fn check_limits(&mut self, now: u64) -> Result<()> {
         self.guard.tick(now).map(drop)
     }
 }

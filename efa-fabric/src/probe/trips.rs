@@ -20,11 +20,11 @@ pub(super) trait Trip {
     /// Makes ready again what the answer has used up.
     fn renew(&mut self, answer: Self::Answer) -> Result<()>;
 
-    /// Whether [`Self::check`] would look at deadline and peer at this time.
+    /// Whether [`Self::check_limits`] would look at deadline and peer at this time.
     fn is_check_due(&self, now: u64) -> bool;
 
     /// Looks at them.
-    fn check(&mut self, now: u64) -> Result<()>;
+    fn check_limits(&mut self, now: u64) -> Result<()>;
 }
 
 /// When to stop.
@@ -58,7 +58,7 @@ pub(super) fn measure<T: Trip>(trip: &mut T, limits: Limits, samples: &mut Sampl
         if is_filled || trip.is_check_due(now) {
             trip.renew(answer)?;
             samples.make_room();
-            trip.check(now)?;
+            trip.check_limits(now)?;
             before = trip.now();
             trip.post()?;
         } else {
@@ -132,7 +132,7 @@ mod tests {
             now > (self.checks + 1) * 100_000
         }
 
-        fn check(&mut self, now: u64) -> Result<()> {
+        fn check_limits(&mut self, now: u64) -> Result<()> {
             self.checks = now / 100_000;
             self.step(5_000);
             Ok(())

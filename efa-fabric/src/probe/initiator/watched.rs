@@ -43,8 +43,8 @@ impl Trip for Watched<'_, '_> {
         self.0.is_check_due(now)
     }
 
-    fn check(&mut self, now: u64) -> Result<()> {
-        self.0.check(now)
+    fn check_limits(&mut self, now: u64) -> Result<()> {
+        self.0.check_limits(now)
     }
 }
 
