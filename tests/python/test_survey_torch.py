@@ -391,13 +391,16 @@ def lines(rank: subprocess.Popen[str]) -> list[str]:
 
 
 def test_ranks_get_the_same_and_leave_no_key(torch_version: tuple[int, int]) -> None:
-    patterns = ["ring", "incast", "ring_within_groups"]
+    groups = ["ring_within", "all_to_all_within", "all_to_all_between", "incast_into"]
+    patterns = ["ring", "incast", *(f"{pattern}_groups" for pattern in groups)]
     ranks = start_ranks(4, round_deadline_s=60, collectives=patterns)
     try:
         go_on(ranks[0])
-        ring, incast, within, reported, unreachable, keys = lines(ranks[0])
-        assert (ring, incast) == ("ring 4 4 4 0", "incast 12 12 12 0")
-        assert within == "ring_within_groups 4 4 4 0"
+        *carried_out, reported, unreachable, keys = lines(ranks[0])
+        assert carried_out == [
+            f"{pattern} {flows} {flows} {flows} 0"
+            for pattern, flows in zip(patterns, (4, 12, 4, 4, 8, 8), strict=True)
+        ]
         # The key of the caller; torch counts one of its own.
         assert keys in ("keys 1", "keys 2")
         for rank, digest in zip(ranks[1:], reported.split()[1:], strict=True):
