@@ -271,10 +271,16 @@ impl Plan {
         let mut targets = Targets::new(turn, &self.proven, &self.met);
         // A pair that failed is tried again together with all others that did.
         if turn < self.last_turn().max(TURNS_TO_DECIDE) {
+            for node in reach.open_nodes() {
+                targets.first_free(node, reach.partners_in_doubt(node, &self.proven));
+            }
+            targets.pairs(
+                reach
+                    .sets()
+                    .into_iter()
+                    .flat_map(|sets| sets.untried.iter().copied()),
+            );
             targets.pairs(reach.open_pairs());
-            let mut doubtful = reach.open_nodes();
-            doubtful.retain(|&node| !self.answering.silent[node]);
-            targets.nodes(&doubtful);
         }
         if turn == 0 {
             // One good pair would clear a suspect: it has to be good again.
@@ -575,5 +581,7 @@ fn sampled_rounds(nodes: usize) -> usize {
 
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod failing;
 #[cfg(test)]
 mod tests;

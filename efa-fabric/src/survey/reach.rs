@@ -1,9 +1,19 @@
-//! Who reached whom: failures distinguished by node, rail and link.
+//! Who reached whom: failures distinguished by node, rail, link and set of nodes.
+//!
+//! | file | job |
+//! |---|---|
+//! | `sets` | sets of nodes that work inside and do not reach each other |
+//! | `doubt` | nodes that failed whenever they were tried: when that is enough, whom to try next |
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observation::{Failure, FailurePhase, Observations, Outcome};
 use super::schedule::Pair;
+
+mod doubt;
+mod sets;
+
+pub(super) use self::sets::Sets;
 
 /// Chance that failures which are spread over the cluster are taken for those of a subject.
 const CHANCE: f64 = 0.003;
@@ -25,6 +35,13 @@ pub(crate) struct Reach {
     rails: Vec<BTreeMap<u16, Tally>>,
     /// Pairs that failed at least once.
     pairs: BTreeMap<Pair, PairTally>,
+    /// Pairs that worked at least once.
+    good: BTreeSet<Pair>,
+    /// Sets of nodes that reach each other, over others too; none where every node worked and
+    /// hardly a pair failed.
+    islands: Vec<Vec<usize>>,
+    /// Sets of nodes that do not reach each other, which explains pairs that never worked.
+    sets: Option<Sets>,
     any_success: bool,
     /// Pairs of any two nodes that were tried.
     tried: usize,
@@ -71,6 +88,7 @@ impl Reach {
             match &o.outcome {
                 Outcome::Measured(_) => {
                     reach.any_success = true;
+                    reach.good.insert((o.a, o.b));
                     for (node, _) in ends {
                         reach.nodes[node].reached += 1;
                         if let Some(rail) = o.rail {
@@ -113,7 +131,16 @@ impl Reach {
             }
         }
         reach.pairs.retain(|_, tally| tally.failed > 0);
+        if sets::may_be_apart(&reach) {
+            reach.islands = sets::islands(&reach.good);
+            reach.sets = Sets::of(&reach);
+        }
         reach
+    }
+
+    /// Sets of nodes that do not reach each other.
+    pub(crate) fn sets(&self) -> Option<&Sets> {
+        self.sets.as_ref()
     }
 
     pub(crate) fn any_success(&self) -> bool {
@@ -203,15 +230,6 @@ impl Reach {
         open.map(|(pair, _)| pair).collect()
     }
 
-    /// Nodes that never worked, and were not tried often enough to state this.
-    pub(crate) fn open_nodes(&self) -> Vec<usize> {
-        let enough = self.enough_of_node();
-        let open = self
-            .dead()
-            .filter(|&(node, failed)| failed < enough && !self.silent(node));
-        open.map(|(node, _)| node).collect()
-    }
-
     /// Nodes that reached some, but never at least three and half of the live ones.
     pub(crate) fn patchy(&self, partners_met: &[usize]) -> Vec<(usize, usize)> {
         (0..self.nodes.len())
@@ -238,11 +256,15 @@ impl Reach {
             .collect()
     }
 
-    /// Pairs of live nodes that failed at least once as a whole.
+    /// Pairs of live nodes that failed at least once as a whole, but for those between sets of
+    /// nodes that do not reach each other.
     pub(crate) fn failed_pairs(&self) -> impl Iterator<Item = (Pair, &PairTally)> + '_ {
+        let sets = self.sets.as_ref().filter(|sets| sets.is_certain);
+        let is_between = move |pair: Pair| sets.is_some_and(|sets| sets.are_apart(pair));
         self.pairs
             .iter()
             .filter(|((a, b), _)| self.alive(*a) && self.alive(*b))
+            .filter(move |&(&pair, _)| !is_between(pair))
             .map(|(&pair, tally)| (pair, tally))
     }
 
@@ -255,8 +277,10 @@ impl Reach {
     }
 
     fn never_reached(&self, node: usize) -> usize {
+        let is_apart = |pair| (self.sets.as_ref()).is_some_and(|sets| sets.are_apart(pair));
         self.failed_pairs()
             .filter(|((a, b), tally)| tally.reached == 0 && (*a == node || *b == node))
+            .filter(|&(pair, _)| !is_apart(pair))
             .count()
     }
 

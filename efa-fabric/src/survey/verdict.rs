@@ -72,6 +72,9 @@ pub enum VerdictKind {
     RatesDiffer,
     /// A rail is slower than the other rails of the same nodes, between all nodes.
     UnevenRail,
+    /// Sets of nodes that work inside and do not reach each other: a security group, a route or a
+    /// subnet, and no fault of a node. [`Evidence::sets`] has them.
+    Partition,
 }
 
 /// The severity, by what to do about it.
@@ -168,13 +171,16 @@ pub struct Evidence {
     /// first [`slow`](Self::slow) of them are slow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<WayRate>,
+    /// Sets of nodes that do not reach each other, the smallest first, each ascending.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<Vec<usize>>,
     /// The difference while nothing else was measured, in percent.
     pub alone_change_percent: Option<f64>,
     /// Measurements alone.
     pub alone_observations: usize,
-    /// Nodes that it failed with, or attempts of a link that failed.
+    /// Nodes that it failed with, or attempts of a link that failed; of sets of nodes, pairs.
     pub failed: usize,
-    /// Nodes that it was tried with, or attempts of a link.
+    /// Nodes that it was tried with, or attempts of a link or between sets of nodes.
     pub tried: usize,
     /// The first error code.
     pub code: Option<String>,

@@ -8,6 +8,7 @@ use super::verdict::{
 };
 
 mod few;
+mod partition;
 mod parts;
 
 pub(crate) use self::few::spread;
@@ -52,6 +53,7 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         VerdictKind::Structure => structure(e),
         VerdictKind::RatesDiffer => few::rates_differ(e, &name_in(names)),
         VerdictKind::UnevenRail => few::uneven_rail(e),
+        VerdictKind::Partition => partition::apart(e, &name_in(names)),
         VerdictKind::SeenOnce => seen_once(verdict, &subject),
         VerdictKind::Intermittent => intermittent(verdict, &subject),
         VerdictKind::SlowBandwidth | VerdictKind::HighLatency => slow(verdict, &subject, names),
@@ -75,6 +77,9 @@ pub(crate) fn subject(verdict: &Verdict, names: &[String]) -> String {
     match verdict.subject {
         Subject::Cluster if verdict.kind == VerdictKind::RatesDiffer => {
             few::who_differs(&verdict.evidence, &name)
+        }
+        Subject::Cluster if verdict.kind == VerdictKind::Partition => {
+            partition::who(&verdict.evidence, &name)
         }
         Subject::Cluster => "the cluster".to_owned(),
         Subject::Node { node } => name(node),

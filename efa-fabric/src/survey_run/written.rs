@@ -116,7 +116,13 @@ impl TryFrom<Written> for Report {
             .flat_map(|verdict| {
                 let ways = verdict.evidence.ways.iter();
                 let ways = ways.flat_map(|way| [way.from, way.to]).collect();
-                [verdict.nodes(), verdict.evidence.nodes.clone(), ways].concat()
+                [
+                    verdict.nodes(),
+                    verdict.evidence.nodes.clone(),
+                    verdict.evidence.sets.concat(),
+                    ways,
+                ]
+                .concat()
             })
             .chain(written.conclusion.drain.iter().copied())
             .chain(written.silent.iter().copied())

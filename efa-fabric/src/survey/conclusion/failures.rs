@@ -26,6 +26,7 @@ pub(super) fn failures(
     }
     verdicts.extend(dead_nodes(analysis));
     verdicts.extend(nobody_reached_anybody(analysis, observations));
+    verdicts.extend(partition(analysis));
     let patchy = patchy_nodes(analysis, unstable);
     let mut explained: BTreeSet<usize> = patchy.iter().flat_map(Verdict::nodes).collect();
     explained.extend(unstable);
@@ -43,8 +44,8 @@ fn fault(
     Verdict::new(subject, kind, Severity::Fault, confidence, evidence)
 }
 
-/// Nodes that reached nobody. One that was tried with one other only may be that one's fault;
-/// where nobody reached anybody, nothing is reported of it.
+/// Nodes that reached nobody. One that was tried too seldom, or with others of one kind only, may
+/// be their fault; where nobody reached anybody, nothing is reported of it.
 fn dead_nodes(analysis: &Analysis) -> Vec<Verdict> {
     let reach = &analysis.reach;
     let mut verdicts = Vec::new();
@@ -56,7 +57,7 @@ fn dead_nodes(analysis: &Analysis) -> Vec<Verdict> {
             ..failure(reach.sample(node))
         };
         let subject = Subject::Node { node };
-        if silent || failed >= reach.enough_of_node() {
+        if silent || reach.is_dead(node) {
             let kind = VerdictKind::Unreachable;
             verdicts.push(fault(subject, kind, Confidence::High, evidence));
         } else if reach.any_success() {
@@ -82,6 +83,25 @@ fn nobody_reached_anybody(analysis: &Analysis, observations: &Observations) -> O
     };
     let evidence = failure(reach.sample(first));
     Some(fault(subject, kind, Confidence::Medium, evidence))
+}
+
+/// Sets of nodes that do not reach each other: one finding, and nobody's fault.
+fn partition(analysis: &Analysis) -> Option<Verdict> {
+    let sets = analysis.reach.sets()?;
+    let first = sets.sets.first()?.first()?;
+    let evidence = Evidence {
+        sets: sets.sets.clone(),
+        failed: sets.tried.len(),
+        tried: sets.attempts,
+        ..failure(analysis.reach.sample(*first))
+    };
+    let (severity, confidence) = match sets.is_certain {
+        true => (Severity::Fault, Confidence::High),
+        false => (Severity::Warning, Confidence::Low),
+    };
+    let kind = VerdictKind::Partition;
+    let of = Subject::Cluster;
+    Some(Verdict::new(of, kind, severity, confidence, evidence))
 }
 
 /// Nodes that fail with many, but not with all.

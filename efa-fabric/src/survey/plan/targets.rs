@@ -41,6 +41,15 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// Pairs a node with the first of these that is free.
+    pub(super) fn first_free(&mut self, node: usize, partners: impl IntoIterator<Item = usize>) {
+        if !self.busy.contains(&node) {
+            let mut partners = partners.into_iter();
+            let free = partners.find(|other| !self.busy.contains(other));
+            free.map(|other| self.add(ordered(node, other)));
+        }
+    }
+
     /// Adds those of these pairs whose nodes are free, and returns the others.
     pub(super) fn wait(&mut self, pairs: VecDeque<Pair>) -> VecDeque<Pair> {
         pairs.into_iter().filter(|&pair| !self.add(pair)).collect()

@@ -153,12 +153,13 @@ fn a_silent_node_costs_one_deadline() {
 }
 
 #[test]
-fn a_dead_node_costs_five_rounds_and_a_dead_link_is_not_a_node() {
+fn a_dead_node_costs_six_rounds_and_a_dead_link_is_not_a_node() {
     let run = quiet(16)
         .with(Fault::DeadNode { node: 9 })
         .survey(options(Mode::Full), 1)
         .unwrap();
-    assert_eq!((run.deadlines, run.conclusion.drain), (5, vec![9]));
+    // Five partners, and one of them again.
+    assert_eq!((run.deadlines, run.conclusion.drain), (6, vec![9]));
     let fault = Fault::DeadLink { pair: (2, 9) };
     let run = quiet(16)
         .with(fault)

@@ -1,0 +1,125 @@
+//! Surveys of nodes that do not reach each other, and why: sets that are apart, dead nodes, bad
+//! moments.
+
+use std::collections::BTreeMap;
+
+use super::super::observation::{Failure, FailurePhase, Measured, PairObservation};
+use super::super::verdict::{Subject, VerdictKind};
+use super::*;
+
+/// An attempt at a pair: its nodes, which attempt of it, and the round.
+type Fails<'a> = &'a dyn Fn(Pair, usize, usize) -> bool;
+
+fn survey(nodes: usize, mode: Mode, seed: u64, fails: Fails<'_>) -> Conclusion {
+    let options = Options {
+        mode,
+        seed,
+        ..Options::default()
+    };
+    let mut plan = Plan::new(nodes, options).unwrap();
+    let mut seen = Observations::new(nodes);
+    let mut times: BTreeMap<Pair, usize> = BTreeMap::new();
+    while let Some(round) = plan.next(&seen) {
+        assert!(round.index < plan.most_rounds());
+        for &(a, b) in &round.pairs {
+            let time = times.entry((a, b)).or_default();
+            let observation = if fails((a, b), *time, round.index) {
+                let failure = Failure::new(FailurePhase::Bandwidth, "fabric.deadline", 3.2);
+                PairObservation::failed(a, b, None, &round, failure)
+            } else {
+                let m = Measured::new(20.0, 100.0, 100.0);
+                PairObservation::measured(a, b, None, &round, m)
+            };
+            *time += 1;
+            seen.add(observation).unwrap();
+        }
+    }
+    plan.conclude(&seen)
+}
+
+const MODES: [Mode; 2] = [Mode::Full, Mode::Sampled];
+
+fn faults(conclusion: &Conclusion) -> Vec<(Subject, VerdictKind)> {
+    conclusion.faults().map(|v| (v.subject, v.kind)).collect()
+}
+
+fn said(conclusion: &Conclusion) -> Vec<&str> {
+    let all = conclusion.verdicts.iter();
+    all.map(|v| v.statement.as_str()).collect()
+}
+
+type Blocked = fn(usize, Pair) -> bool;
+const SHAPES: [(&str, Blocked); 4] = [
+    ("halves", |n, (a, b)| (a < n / 2) != (b < n / 2)),
+    ("quarter", |n, (a, b)| (a < n / 4) != (b < n / 4)),
+    ("racks", |n, (a, b)| {
+        let racks = [a * 3 / n, b * 3 / n];
+        racks == [0, 1] || racks == [1, 0]
+    }),
+    ("three", |n, (a, b)| a * 3 / n != b * 3 / n),
+];
+
+const PARTITION: (Subject, VerdictKind) = (Subject::Cluster, VerdictKind::Partition);
+
+fn dead(node: usize) -> (Subject, VerdictKind) {
+    (Subject::Node { node }, VerdictKind::Unreachable)
+}
+
+#[test]
+fn sets_that_do_not_reach_each_other_are_one_finding_and_drain_nobody() {
+    let ways = [(Mode::Full, 0), (Mode::Sampled, 0), (Mode::Sampled, 1)];
+    for (nodes, ways) in [(8, &ways[..]), (9, &ways), (16, &ways), (33, &ways[2..])] {
+        for (what, blocked) in SHAPES {
+            for &(mode, seed) in ways {
+                let found = survey(nodes, mode, seed, &|pair, _, _| blocked(nodes, pair));
+                let which = format!("{what} of {nodes}, {mode:?} {seed}: {:?}", said(&found));
+                assert!(found.drain.is_empty(), "{which}");
+                assert_eq!(faults(&found), [PARTITION], "{which}");
+            }
+        }
+    }
+    let halves = survey(8, Mode::Full, 0, &|pair, _, _| SHAPES[0].1(8, pair));
+    let said = "two sets of nodes do not reach each other, and work inside: \
+                (node 0, node 1, node 2, node 3) and (node 4, node 5, node 6, node 7); ";
+    let first = &halves.verdicts[0];
+    assert!(first.statement.starts_with(said), "{}", first.statement);
+    assert_eq!(first.evidence.sets, [[0, 1, 2, 3], [4, 5, 6, 7]]);
+}
+
+#[test]
+fn a_node_that_fails_with_its_own_set_too_is_dead() {
+    for mode in MODES {
+        let halves = |(a, b): Pair| (a < 8) != (b < 8);
+        let found = survey(16, mode, 0, &|pair, _, _| {
+            halves(pair) || pair.0 == 3 || pair.1 == 3
+        });
+        assert_eq!(found.drain, [3], "{mode:?} {:?}", said(&found));
+        assert_eq!(faults(&found), [PARTITION, dead(3)], "{:?}", said(&found));
+        // Two such are no set: they do not reach each other.
+        for nodes in [8, 16] {
+            let is_dead = |node| node == 2 || node == 5;
+            let found = survey(nodes, mode, 0, &|(a, b), _, _| is_dead(a) || is_dead(b));
+            assert_eq!(faults(&found), [dead(2), dead(5)], "{:?}", said(&found));
+        }
+    }
+}
+
+#[test]
+fn a_node_that_failed_once_with_each_is_tried_again() {
+    for nodes in [3, 4, 5, 6, 8, 9, 16] {
+        for mode in MODES {
+            let is_of = |(a, b): Pair| a == 1 || b == 1;
+            let once = survey(nodes, mode, 0, &|pair, time, _| is_of(pair) && time == 0);
+            // It may still be one that fails in part.
+            assert!(!faults(&once).contains(&dead(1)), "{:?}", said(&once));
+            assert!(nodes > 5 || once.drain.is_empty(), "{:?}", said(&once));
+            let always = survey(nodes, mode, 0, &|pair, _, _| is_of(pair));
+            assert_eq!(
+                faults(&always),
+                [dead(1)],
+                "{nodes} {mode:?} {:?}",
+                said(&always)
+            );
+        }
+    }
+}

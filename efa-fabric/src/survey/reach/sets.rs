@@ -1,0 +1,206 @@
+//! Sets of nodes that work inside and do not reach each other: a security group, a route or a
+//! subnet between healthy nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::schedule::{Pair, ordered};
+use super::{LEAST_OF_PAIR, Reach};
+
+/// Pairs between sets that never worked, at least: two sets of two nodes each have as many.
+const LEAST_PAIRS: usize = 4;
+/// Of those, so many failed as often as a verdict on a pair needs.
+const LEAST_TRIED: usize = 2;
+
+/// Two sets or more, and which pairs between them were tried: all of them in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sets {
+    /// The nodes of each, ascending; the smallest set first.
+    pub(crate) sets: Vec<Vec<usize>>,
+    /// Pairs of nodes of different sets that were tried.
+    pub(crate) tried: Vec<Pair>,
+    /// Attempts at those.
+    pub(crate) attempts: usize,
+    /// Pairs to try before this is stated: one inside each set in which none worked, and one of
+    /// each two sets of which none was tried.
+    pub(crate) untried: Vec<Pair>,
+    /// Whether they were tried often enough to state this.
+    pub(crate) is_certain: bool,
+}
+
+impl Sets {
+    /// What explains the pairs that never worked, if anything does.
+    pub(super) fn of(reach: &Reach) -> Option<Self> {
+        let failed: Vec<Pair> = never_worked(reach).collect();
+        if failed.len() < LEAST_PAIRS {
+            return None;
+        }
+        let islands = from(reach, reach.islands.clone(), &failed);
+        let is_of_live = |&(a, b): &Pair| reach.alive(a) && reach.alive(b);
+        let of_live: Vec<Pair> = failed.into_iter().filter(is_of_live).collect();
+        let sides = sides(&of_live, &reach.good);
+        let sides = sides.and_then(|sides| from(reach, sides.into(), &of_live));
+        // What explains more; where both explain the same, all of each set is known.
+        [sides, islands]
+            .into_iter()
+            .flatten()
+            .max_by_key(|sets| sets.tried.len())
+    }
+
+    /// Whether the nodes of a pair are of different sets.
+    pub(crate) fn are_apart(&self, pair: Pair) -> bool {
+        self.tried.binary_search(&pair).is_ok()
+    }
+}
+
+/// Whether sets of nodes may explain what failed: else they are not looked for.
+pub(super) fn may_be_apart(reach: &Reach) -> bool {
+    reach.any_success
+        && (reach.dead().next().is_some() || never_worked(reach).count() >= LEAST_PAIRS)
+}
+
+/// Pairs that never worked, but for those of lost nodes.
+fn never_worked(reach: &Reach) -> impl Iterator<Item = Pair> + '_ {
+    let is_lost = |node: usize| reach.nodes[node].silent;
+    (reach.pairs.iter())
+        .filter(move |((a, b), tally)| tally.reached == 0 && !is_lost(*a) && !is_lost(*b))
+        .map(|(&pair, _)| pair)
+}
+
+/// Those of these sets that are apart from another, if enough was seen of it.
+fn from(reach: &Reach, sets: Vec<Vec<usize>>, failed: &[Pair]) -> Option<Sets> {
+    let of: BTreeMap<usize, usize> = (sets.iter().enumerate())
+        .flat_map(|(at, nodes)| nodes.iter().map(move |&node| (node, at)))
+        .collect();
+    let is_between = |&&(a, b): &&Pair| match (of.get(&a), of.get(&b)) {
+        (Some(a), Some(b)) => a != b,
+        _ => false,
+    };
+    let tried: Vec<Pair> = failed.iter().filter(is_between).copied().collect();
+    let named: BTreeSet<usize> = tried.iter().flat_map(|&(a, b)| [of[&a], of[&b]]).collect();
+    if tried.len() < LEAST_PAIRS {
+        return None;
+    }
+    let times = |pair: &Pair| reach.pairs[pair].failed;
+    let often = tried.iter().filter(|pair| times(pair) >= LEAST_OF_PAIR);
+    let often = often.count() >= LEAST_TRIED;
+    let mut sets: Vec<Vec<usize>> = named.into_iter().map(|at| sets[at].clone()).collect();
+    sets.sort_by_key(|nodes| (nodes.len(), nodes[0]));
+    let untried = untried(&sets, &tried, &reach.good);
+    Some(Sets {
+        sets,
+        attempts: tried.iter().map(times).sum(),
+        tried,
+        is_certain: often && untried.is_empty(),
+        untried,
+    })
+}
+
+/// A pair inside each set in which none worked, and a pair of each two sets of which none failed.
+fn untried(sets: &[Vec<usize>], failed: &[Pair], good: &BTreeSet<Pair>) -> Vec<Pair> {
+    let mut untried = Vec::new();
+    let failed: BTreeSet<Pair> = failed.iter().copied().collect();
+    for (i, one) in sets.iter().enumerate() {
+        if !meet(good, one, one) {
+            untried.push((one[0], one[1]));
+        }
+        let others = sets[i + 1..].iter();
+        let unmet = others.filter(|other| !meet(&failed, one, other));
+        untried.extend(unmet.map(|other| ordered(one[0], other[0])));
+    }
+    untried
+}
+
+/// Nodes that reach each other, over others too: sets of two or more.
+pub(super) fn islands(good: &BTreeSet<Pair>) -> Vec<Vec<usize>> {
+    let all = components(good.iter().copied());
+    all.into_iter().filter(|nodes| nodes.len() > 1).collect()
+}
+
+/// The two sides of the pairs that failed, each with two nodes at least, where no pair of nodes of
+/// the two sides worked and none of one side failed. What fits to the largest group of such pairs in
+/// one way only is joined with it.
+fn sides(failed: &[Pair], good: &BTreeSet<Pair>) -> Option<[Vec<usize>; 2]> {
+    let mut all: Vec<[Vec<usize>; 2]> = components(failed.iter().copied())
+        .iter()
+        .filter_map(|nodes| coloured(nodes, failed))
+        .filter(|[one, other]| !meet(good, one, other))
+        .collect();
+    all.sort_by_key(|[one, other]| std::cmp::Reverse(one.len() + other.len()));
+    let mut all = all.into_iter();
+    let [mut one, mut other] = all.next()?;
+    for [a, b] in all {
+        let straight = !meet(good, &one, &b) && !meet(good, &other, &a);
+        let crossed = !meet(good, &one, &a) && !meet(good, &other, &b);
+        let (a, b) = match (straight, crossed) {
+            (true, false) => (a, b),
+            (false, true) => (b, a),
+            _ => continue,
+        };
+        one.extend(a);
+        other.extend(b);
+    }
+    one.sort_unstable();
+    other.sort_unstable();
+    (one.len() > 1 && other.len() > 1).then_some([one, other])
+}
+
+/// Whether one of these pairs has a node of one set and one of another.
+fn meet(pairs: &BTreeSet<Pair>, one: &[usize], other: &[usize]) -> bool {
+    let mut all = (one.iter()).flat_map(|&a| other.iter().map(move |&b| ordered(a, b)));
+    all.any(|pair| pairs.contains(&pair))
+}
+
+/// These nodes in two sides, so that each pair has one of each; `None` where there are no such.
+fn coloured(nodes: &[usize], pairs: &[Pair]) -> Option<[Vec<usize>; 2]> {
+    let neighbours = neighbours(pairs.iter().copied());
+    let mut side = BTreeMap::from([(nodes[0], 0)]);
+    let mut open = vec![nodes[0]];
+    while let Some(node) = open.pop() {
+        let opposite = 1 - side[&node];
+        for &other in &neighbours[&node] {
+            match side.get(&other) {
+                None => {
+                    side.insert(other, opposite);
+                    open.push(other);
+                }
+                Some(&is) if is != opposite => return None,
+                Some(_) => {}
+            }
+        }
+    }
+    let of = |at| (side.iter().filter(move |&(_, &is)| is == at)).map(|(&node, _)| node);
+    Some([of(0).collect(), of(1).collect()])
+}
+
+/// Nodes that these pairs connect, each set ascending.
+fn components(pairs: impl Iterator<Item = Pair>) -> Vec<Vec<usize>> {
+    let neighbours = neighbours(pairs);
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for &first in neighbours.keys() {
+        if !seen.insert(first) {
+            continue;
+        }
+        let (mut nodes, mut open) = (vec![first], vec![first]);
+        while let Some(node) = open.pop() {
+            for &other in &neighbours[&node] {
+                if seen.insert(other) {
+                    nodes.push(other);
+                    open.push(other);
+                }
+            }
+        }
+        nodes.sort_unstable();
+        all.push(nodes);
+    }
+    all
+}
+
+fn neighbours(pairs: impl Iterator<Item = Pair>) -> BTreeMap<usize, Vec<usize>> {
+    let mut neighbours: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (a, b) in pairs {
+        neighbours.entry(a).or_default().push(b);
+        neighbours.entry(b).or_default().push(a);
+    }
+    neighbours
+}
