@@ -274,6 +274,9 @@ impl Plan {
             for node in reach.open_nodes() {
                 targets.first_free(node, reach.partners_in_doubt(node, &self.proven));
             }
+            for node in reach.may_be_lost() {
+                targets.first_free(node, reach.partners_of_lost(node, &self.proven));
+            }
             targets.pairs(
                 reach
                     .sets()

@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | `sets` | sets of nodes that work inside and do not reach each other |
+//! | `midway` | nodes that worked at first and with nobody since |
 //! | `doubt` | nodes that failed whenever they were tried: when that is enough, whom to try next |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,10 @@ use super::observation::{Failure, FailurePhase, Observations, Outcome};
 use super::schedule::Pair;
 
 mod doubt;
+mod midway;
 mod sets;
 
+pub(super) use self::midway::Lost;
 pub(super) use self::sets::Sets;
 
 /// Chance that failures which are spread over the cluster are taken for those of a subject.
@@ -37,6 +40,8 @@ pub(crate) struct Reach {
     pairs: BTreeMap<Pair, PairTally>,
     /// Pairs that worked at least once.
     good: BTreeSet<Pair>,
+    /// Nodes that worked at first and with nobody since.
+    lost: Vec<Lost>,
     /// Sets of nodes that reach each other, over others too; none where every node worked and
     /// hardly a pair failed.
     islands: Vec<Vec<usize>>,
@@ -52,6 +57,8 @@ struct Tally {
     reached: usize,
     failed: BTreeSet<usize>,
     silent: bool,
+    /// The last round in which it worked, of a node.
+    worked_in: Option<usize>,
 }
 
 /// How often a pair failed and succeeded, and how it failed first.
@@ -59,6 +66,8 @@ struct Tally {
 pub(crate) struct PairTally {
     pub(crate) failed: usize,
     pub(crate) reached: usize,
+    /// The round in which it failed first.
+    first_failed: usize,
     pub(crate) code: String,
     pub(crate) after_s: f64,
     pub(crate) phase: Option<FailurePhase>,
@@ -90,7 +99,9 @@ impl Reach {
                     reach.any_success = true;
                     reach.good.insert((o.a, o.b));
                     for (node, _) in ends {
-                        reach.nodes[node].reached += 1;
+                        let tally = &mut reach.nodes[node];
+                        tally.reached += 1;
+                        tally.worked_in = tally.worked_in.max(Some(o.round));
                         if let Some(rail) = o.rail {
                             reach.rails[node].entry(rail).or_default().reached += 1;
                         }
@@ -116,7 +127,7 @@ impl Reach {
                 }
             }
         }
-        for ((_, pair), (reached, failure)) in attempts {
+        for ((round, pair), (reached, failure)) in attempts {
             let tally = reach.pairs.entry(pair).or_default();
             if reached {
                 tally.reached += 1;
@@ -128,14 +139,21 @@ impl Reach {
             if let Some(first) = failure.filter(|_| tally.phase.is_none()) {
                 (tally.code, tally.after_s) = (first.code.clone(), first.after_s);
                 (tally.phase, tally.stuck_bytes) = (Some(first.phase), first.stuck_bytes);
+                tally.first_failed = round;
             }
         }
         reach.pairs.retain(|_, tally| tally.failed > 0);
+        reach.lost = reach.find_lost();
         if sets::may_be_apart(&reach) {
             reach.islands = sets::islands(&reach.good);
             reach.sets = Sets::of(&reach);
         }
         reach
+    }
+
+    /// Nodes that worked at first and with nobody since.
+    pub(crate) fn lost(&self) -> &[Lost] {
+        &self.lost
     }
 
     /// Sets of nodes that do not reach each other.
@@ -256,8 +274,8 @@ impl Reach {
             .collect()
     }
 
-    /// Pairs of live nodes that failed at least once as a whole, but for those between sets of
-    /// nodes that do not reach each other.
+    /// Pairs of live nodes that failed at least once as a whole, but for those of lost nodes, and
+    /// those between sets of nodes that do not reach each other.
     pub(crate) fn failed_pairs(&self) -> impl Iterator<Item = (Pair, &PairTally)> + '_ {
         let sets = self.sets.as_ref().filter(|sets| sets.is_certain);
         let is_between = move |pair: Pair| sets.is_some_and(|sets| sets.are_apart(pair));
@@ -265,6 +283,7 @@ impl Reach {
             .iter()
             .filter(|((a, b), _)| self.alive(*a) && self.alive(*b))
             .filter(move |&(&pair, _)| !is_between(pair))
+            .filter(|((a, b), _)| !self.is_lost(*a) && !self.is_lost(*b))
             .map(|(&pair, tally)| (pair, tally))
     }
 

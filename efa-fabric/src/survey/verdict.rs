@@ -182,6 +182,9 @@ pub struct Evidence {
     pub failed: usize,
     /// Nodes that it was tried with, or attempts of a link or between sets of nodes.
     pub tried: usize,
+    /// The last round, from 0, in which a node worked that failed with all others since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worked_in: Option<usize>,
     /// The first error code.
     pub code: Option<String>,
     /// When the first failure came, in s from the start of its round.

@@ -105,11 +105,17 @@ fn unreachable(verdict: &Verdict, subject: &str) -> String {
         Subject::Node { .. } if e.failed == 0 => {
             format!("{subject} gave no answer{}", failure(e))
         }
-        Subject::Node { .. } | Subject::Rail { .. } => format!(
-            "{subject} failed with every one of {} nodes{}",
-            e.failed,
-            failure(e)
-        ),
+        Subject::Node { .. } | Subject::Rail { .. } => {
+            let since = match e.worked_in {
+                Some(round) => format!("worked until round {} and since then ", round + 1),
+                None => String::new(),
+            };
+            format!(
+                "{subject} {since}failed with every one of {} nodes{}",
+                e.failed,
+                failure(e)
+            )
+        }
         Subject::Link { .. } => format!(
             "{subject} failed in {} of {} attempts, both nodes reach others{}: path or security group",
             e.failed,

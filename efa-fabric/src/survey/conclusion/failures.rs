@@ -25,6 +25,7 @@ pub(super) fn failures(
         return;
     }
     verdicts.extend(dead_nodes(analysis));
+    verdicts.extend(lost_nodes(analysis));
     verdicts.extend(nobody_reached_anybody(analysis, observations));
     verdicts.extend(partition(analysis));
     let patchy = patchy_nodes(analysis, unstable);
@@ -65,6 +66,21 @@ fn dead_nodes(analysis: &Analysis) -> Vec<Verdict> {
         }
     }
     verdicts
+}
+
+/// Nodes that were lost in the middle: their links are not bad.
+fn lost_nodes(analysis: &Analysis) -> impl Iterator<Item = Verdict> {
+    analysis.reach.lost().iter().map(|lost| {
+        let evidence = Evidence {
+            failed: lost.failed,
+            tried: analysis.met[lost.node],
+            worked_in: Some(lost.worked_in),
+            ..failure(analysis.reach.sample(lost.node))
+        };
+        let subject = Subject::Node { node: lost.node };
+        let kind = VerdictKind::Unreachable;
+        fault(subject, kind, Confidence::High, evidence)
+    })
 }
 
 /// A cluster in which nothing was measured. Where silent nodes explain every failure, nothing

@@ -123,3 +123,27 @@ fn a_node_that_failed_once_with_each_is_tried_again() {
         }
     }
 }
+
+#[test]
+fn a_node_that_fails_with_everyone_since_a_round_is_lost_and_its_links_are_not_bad() {
+    for (nodes, mode) in [(16, Mode::Full), (16, Mode::Sampled), (24, Mode::Sampled)] {
+        for last in [3, 6, 8, 10] {
+            let since = |(a, b): Pair, _, round| (a == 3 || b == 3) && round >= last;
+            let found = survey(nodes, mode, 0, &since);
+            let [(Subject::Node { node: 3 }, kind)] = faults(&found)[..] else {
+                panic!("{nodes} {mode:?} {last}: {:?}", said(&found));
+            };
+            // Of few measurements since, it may be one that fails in part.
+            let is_late = mode == Mode::Sampled && last > 6;
+            assert!(is_late || kind == VerdictKind::Unreachable);
+            assert_eq!(found.drain, [3]);
+        }
+    }
+    let found = survey(16, Mode::Full, 0, &|(a, b), _, at| {
+        (a == 3 || b == 3) && at >= 6
+    });
+    let said = "node 3 worked until round 6 and since then failed with every one of 11 nodes";
+    let first = &found.verdicts[0];
+    assert!(first.statement.starts_with(said), "{}", first.statement);
+    assert_eq!(first.evidence.worked_in, Some(5));
+}

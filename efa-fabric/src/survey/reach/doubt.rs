@@ -8,7 +8,7 @@ use super::{LEAST_OF_PAIR, Reach};
 
 /// Failed attempts of a node that is called dead: of two pairs as many as each needs. One of them is
 /// at a pair that had failed before, since the first of all may have come at a bad moment.
-const LEAST_ATTEMPTS: usize = 2 * LEAST_OF_PAIR;
+pub(super) const LEAST_ATTEMPTS: usize = 2 * LEAST_OF_PAIR;
 /// Nodes of each set that it failed with: it may reach its own kind only.
 const LEAST_OF_SET: usize = 2;
 /// Others in doubt that it failed with, for the same reason; more where nobody reached anybody.

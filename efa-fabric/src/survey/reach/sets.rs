@@ -60,7 +60,7 @@ pub(super) fn may_be_apart(reach: &Reach) -> bool {
 
 /// Pairs that never worked, but for those of lost nodes.
 fn never_worked(reach: &Reach) -> impl Iterator<Item = Pair> + '_ {
-    let is_lost = |node: usize| reach.nodes[node].silent;
+    let is_lost = |node: usize| reach.nodes[node].silent || reach.is_lost(node);
     (reach.pairs.iter())
         .filter(move |((a, b), tally)| tally.reached == 0 && !is_lost(*a) && !is_lost(*b))
         .map(|(&pair, _)| pair)
