@@ -66,11 +66,18 @@ pub struct Conclusion {
 }
 
 impl Conclusion {
-    /// Returns whether no verdict is a fault and something was measured.
+    /// Returns whether no verdict is a fault, no warning is of what was seen too seldom to know
+    /// whether it is one, and something was measured.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
+        let is_open = |v: &Verdict| match v.kind {
+            VerdictKind::NotEnoughData | VerdictKind::RatesDiffer | VerdictKind::Partition => {
+                v.severity > Severity::Info
+            }
+            _ => v.severity == Severity::Fault,
+        };
         self.typical_gbps.or(self.typical_latency_us).is_some()
-            && self.verdicts.iter().all(|v| v.severity < Severity::Fault)
+            && !self.verdicts.iter().any(is_open)
     }
 
     /// Returns the verdicts that are faults.

@@ -101,14 +101,18 @@ impl Spread {
         slowest.gbps < (1.0 - ALIKE) * fastest.gbps
     }
 
-    /// Whether they differ by that much, and by more than the measurements of one way do, as far
-    /// as any was measured twice.
+    /// Whether they differ by that much, and no way was measured twice: noise may explain it.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_wide() && self.noise.is_none()
+    }
+
+    /// Whether they differ by that much, and by more than the measurements of one way do.
     pub(super) fn is_beyond_noise(&self) -> bool {
         let [slowest, fastest] = self.ends();
         let times = slowest.measurements.min(fastest.measurements) as f64;
         let limit = |noise: f64| RANGE * OF_MEDIAN * noise / times.sqrt();
         let apart = (fastest.gbps / slowest.gbps).ln();
-        self.is_wide() && self.noise.is_none_or(|noise| apart > limit(noise))
+        self.is_wide() && self.noise.is_some_and(|noise| apart > limit(noise))
     }
 
     /// The slow ways and the others, on the two sides of the widest gap between neighbours.
@@ -155,7 +159,7 @@ fn with_a_failed_rail(observations: &Observations) -> BTreeSet<(usize, usize, us
 /// they differ. An expected rate shows more than the comparison.
 pub(super) fn need_repeats(observations: &Observations, options: &Options) -> bool {
     let all = Spread::all(observations, options.labels.as_deref());
-    !options.expects_a_rate() && all.iter().any(|of| of.is_wide() && of.noise.is_none())
+    !options.expects_a_rate() && all.iter().any(Spread::is_open)
 }
 
 /// Two directions of a pair that differ by more than this are not one rate with noise: at 5 % noise

@@ -89,8 +89,8 @@ pub struct Failure {
     pub stuck_bytes: Option<usize>,
 }
 
-/// The phase in which a pair failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The phase in which a pair failed, in the order in which they follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailurePhase {

@@ -270,7 +270,7 @@ impl Plan {
         }
         let mut targets = Targets::new(turn, &self.proven, &self.met);
         // A pair that failed is tried again together with all others that did.
-        if turn < self.last_turn().max(TURNS_TO_DECIDE) {
+        if turn < self.last_turn().max(self.least_turns_of_pairs()) {
             for node in reach.open_nodes() {
                 targets.first_free(node, reach.partners_in_doubt(node, &self.proven));
             }
@@ -356,6 +356,14 @@ impl Plan {
                 }
             }
             _ => MOST_TURNS,
+        }
+    }
+
+    /// Turns of pairs that failed, at least: among few nodes they fail often, and each counts.
+    fn least_turns_of_pairs(&self) -> usize {
+        match self.nodes <= self.options.thresholds.least_nodes {
+            true => MOST_TURNS,
+            false => TURNS_TO_DECIDE,
         }
     }
 

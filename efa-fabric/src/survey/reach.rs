@@ -295,6 +295,17 @@ impl Reach {
             .map(|(_, t)| t)
     }
 
+    /// How the failure of nodes with each other looked that came furthest.
+    pub(crate) fn furthest(&self, nodes: &[usize]) -> Option<&PairTally> {
+        let all = self.pairs.iter();
+        let of_nodes = all.filter(|((a, b), _)| nodes.contains(a) && nodes.contains(b));
+        let of_nodes = of_nodes.map(|(_, tally)| tally);
+        of_nodes.reduce(|first, other| match (first.phase, other.phase) {
+            (first_phase, phase) if phase > first_phase => other,
+            _ => first,
+        })
+    }
+
     fn never_reached(&self, node: usize) -> usize {
         let is_apart = |pair| (self.sets.as_ref()).is_some_and(|sets| sets.are_apart(pair));
         self.failed_pairs()

@@ -97,7 +97,15 @@ fn unreachable(verdict: &Verdict, subject: &str) -> String {
     if let Some(bytes) = e.stuck_bytes {
         return black_hole(verdict, subject, bytes);
     }
+    let has_contact = matches!(
+        e.phase,
+        Some(FailurePhase::Latency | FailurePhase::Bandwidth)
+    );
     match verdict.subject {
+        Subject::Cluster | Subject::Group { .. } if has_contact => format!(
+            "no pair of nodes could be measured, though first messages passed{}",
+            failure(e),
+        ),
         Subject::Cluster | Subject::Group { .. } => format!(
             "no pair of nodes reached each other{}: security group (all traffic to and from itself), subnet, or provider",
             failure(e),
@@ -135,8 +143,12 @@ fn seen_once(verdict: &Verdict, subject: &str) -> String {
             failure(e)
         );
     }
+    let seen = match e.failed {
+        1 => "seen once",
+        _ => "not more often than others: seen",
+    };
     format!(
-        "{subject} failed in {} of {} attempts, not more often than others: seen, not a fault{}",
+        "{subject} failed in {} of {} attempts, {seen}, not a fault{}",
         e.failed,
         e.tried,
         failure(e)
@@ -214,6 +226,11 @@ fn not_enough_data(verdict: &Verdict, subject: &str) -> String {
     let e = &verdict.evidence;
     match (verdict.subject, e.tried) {
         (Subject::Cluster, 0) => "not enough data: nothing was measured".to_owned(),
+        (Subject::Cluster, pairs) if verdict.severity > Severity::Info => format!(
+            "not enough data: {} of {pairs} pairs never worked, and were tried too seldom to call them broken{}",
+            e.failed,
+            failure(e)
+        ),
         (Subject::Cluster, nodes) => format!(
             "not enough data: among {nodes} answering nodes no outlier can be identified{}{}",
             if e.expected_gbps.is_some() {
@@ -222,6 +239,12 @@ fn not_enough_data(verdict: &Verdict, subject: &str) -> String {
                 ", and no expected rate was given"
             },
             spread(e).map_or(String::new(), |rates| format!("; rates are {rates}")),
+        ),
+        (Subject::Link { .. }, 1..) => format!(
+            "not enough data about {subject}: it failed in {} of {} attempts{}",
+            e.failed,
+            e.tried,
+            failure(e)
         ),
         _ => format!("not enough data about {subject}{}", failure(e)),
     }

@@ -87,17 +87,16 @@ fn lost_nodes(analysis: &Analysis) -> impl Iterator<Item = Verdict> {
 /// more is known.
 fn nobody_reached_anybody(analysis: &Analysis, observations: &Observations) -> Option<Verdict> {
     let reach = &analysis.reach;
-    let nodes = observations.nodes();
-    let silent = (0..nodes).filter(|&node| reach.silent(node)).count();
-    if reach.any_success() || silent + 1 >= nodes {
+    let nodes = 0..observations.nodes();
+    let answering: Vec<usize> = nodes.filter(|&node| !reach.silent(node)).collect();
+    if reach.any_success() || answering.len() < 2 {
         return None;
     }
-    let first = observations.as_slice().first().map_or(0, |o| o.a);
-    let (subject, kind) = match nodes {
-        2 => (Subject::Link { a: 0, b: 1 }, VerdictKind::NotEnoughData),
+    let (subject, kind) = match answering[..] {
+        [a, b] => (Subject::Link { a, b }, VerdictKind::NotEnoughData),
         _ => (Subject::Cluster, VerdictKind::Unreachable),
     };
-    let evidence = failure(reach.sample(first));
+    let evidence = failure(reach.furthest(&answering));
     Some(fault(subject, kind, Confidence::Medium, evidence))
 }
 
@@ -173,6 +172,8 @@ fn failed_links(analysis: &Analysis, explained: &BTreeSet<usize>) -> Vec<Verdict
         let tried = tally.failed + tally.reached;
         let often = tally.failed >= 2
             && tail(tally.failed, tried, share.max(LEAST_FAILURES)) * (pairs as f64) < CHANCE;
+        // Of the only pair there are no others to compare it with.
+        let is_mostly_bad = pairs == 1 && tally.failed > tally.reached && tally.failed >= 2;
         let (kind, severity, confidence) = match tally.reached {
             0 if tally.failed >= enough => {
                 let confidence = if tally.failed > 3 {
@@ -182,15 +183,20 @@ fn failed_links(analysis: &Analysis, explained: &BTreeSet<usize>) -> Vec<Verdict
                 };
                 (VerdictKind::Unreachable, Severity::Fault, confidence)
             }
-            _ if often => (
-                VerdictKind::Intermittent,
-                Severity::Warning,
-                Confidence::Medium,
-            ),
             0 if tally.failed > 1 => (
                 VerdictKind::NotEnoughData,
                 Severity::Warning,
                 Confidence::Low,
+            ),
+            _ if is_mostly_bad => (
+                VerdictKind::Intermittent,
+                Severity::Fault,
+                Confidence::Medium,
+            ),
+            _ if often => (
+                VerdictKind::Intermittent,
+                Severity::Warning,
+                Confidence::Medium,
             ),
             _ => (VerdictKind::SeenOnce, Severity::Info, Confidence::Low),
         };

@@ -31,7 +31,9 @@ pub(super) fn few(
     };
     verdicts.push(not_enough(Subject::Cluster, evidence));
     if !options.expects_a_rate() {
-        let beyond = spreads.iter().filter(|of| of.is_beyond_noise());
+        let beyond = spreads
+            .iter()
+            .filter(|of| of.is_open() || of.is_beyond_noise());
         verdicts.extend(beyond.map(|of| differ(of, live)));
     }
 }
@@ -82,12 +84,10 @@ fn differ(of: &Spread, live: usize) -> Verdict {
         Some(_) if shared.is_none() => Confidence::Medium,
         _ => Confidence::Low,
     };
+    let severity = match of.is_open() {
+        true => Severity::Warning,
+        false => Severity::Fault,
+    };
     let kind = VerdictKind::RatesDiffer;
-    Verdict::new(
-        Subject::Cluster,
-        kind,
-        Severity::Fault,
-        confidence,
-        evidence,
-    )
+    Verdict::new(Subject::Cluster, kind, severity, confidence, evidence)
 }

@@ -201,7 +201,6 @@ fn join_links_of_kind(
     let kind = match kind {
         VerdictKind::SlowBandwidth | VerdictKind::HighLatency => VerdictKind::Structure,
         VerdictKind::Contention => VerdictKind::Structure,
-        VerdictKind::NotEnoughData => VerdictKind::Intermittent,
         kind => kind,
     };
     verdicts.push(Verdict::new(

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::attribution::Pass;
+use super::super::few::need_repeats;
 use super::super::observation::{Observations, Outcome};
 use super::super::options::Mode;
 use super::super::schedule::{Pair, ordered};
@@ -69,9 +70,9 @@ impl Plan {
         }
         if !analysis.reach.any_success() && analysis.reach.any_failure() {
             // Nobody reached anybody: once more, in case it was a bad moment.
-            let first = observations.as_slice().first().map(|o| (o.a, o.b));
+            let mut pairs = observations.as_slice().iter().map(|o| (o.a, o.b));
             let first =
-                first.filter(|&(a, b)| !self.answering.silent[a] && !self.answering.silent[b]);
+                pairs.find(|&(a, b)| !self.answering.silent[a] && !self.answering.silent[b]);
             self.queue.extend(first.map(Lone::link));
         }
         if !analysis.tells_outliers() {
@@ -132,6 +133,12 @@ impl Plan {
     }
 
     pub(super) fn control(&mut self, observations: &Observations) -> Option<Vec<Pair>> {
+        // What was first measured after the base rounds.
+        let is_few = self.repeats.is_none() && need_repeats(observations, &self.options);
+        if is_few && self.repeat(&self.analyse(observations), observations) {
+            self.phase = Phase::Base;
+            return None;
+        }
         self.phase = Phase::Done;
         // Whether a suspect is better alone for that alone is worth a round beyond the limit.
         let is_over = self.options.mode == Mode::Sampled && self.issued >= self.round_limit();

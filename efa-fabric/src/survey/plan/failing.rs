@@ -147,3 +147,28 @@ fn a_node_that_fails_with_everyone_since_a_round_is_lost_and_its_links_are_not_b
     assert!(first.statement.starts_with(said), "{}", first.statement);
     assert_eq!(first.evidence.worked_in, Some(5));
 }
+
+#[test]
+fn a_pair_that_never_works_is_a_fault_among_few_nodes_too() {
+    for nodes in [3, 4, 5, 6, 8] {
+        for (mode, seed) in [(Mode::Full, 0), (Mode::Sampled, 0), (Mode::Sampled, 1)] {
+            let mut was_tried = std::cell::Cell::new(false);
+            let found = survey(nodes, mode, seed, &|pair, _, _| {
+                was_tried.set(was_tried.get() || pair == (0, 1));
+                pair == (0, 1)
+            });
+            let link = (Subject::Link { a: 0, b: 1 }, VerdictKind::Unreachable);
+            let expected = if *was_tried.get_mut() {
+                vec![link]
+            } else {
+                Vec::new()
+            };
+            assert_eq!(
+                faults(&found),
+                expected,
+                "{nodes} {mode:?} {:?}",
+                said(&found)
+            );
+        }
+    }
+}

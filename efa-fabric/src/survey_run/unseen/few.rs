@@ -180,6 +180,7 @@ fn what_was_measured_once_differs_until_it_is_measured_again() {
     let report = survey.report(1.0);
     let said = "rates differ: a to b 50.0, b to a 100 Gbit/s (each measured once)";
     assert!(report.to_string().contains(said), "{report}");
+    assert_eq!(report.status(), Status::NotSurveyed, "{report}");
 }
 
 #[test]
@@ -316,4 +317,79 @@ fn a_rail_that_is_slow_between_all_nodes_is_a_warning() {
         .map(|said| said[..6].to_owned())
         .collect();
     assert_eq!(slow, ["rail 1", "rail 2"], "{two}");
+}
+
+/// A survey of nodes of which the last ones are absent; each attempt is measured or fails.
+fn attempted(count: usize, absent: &[usize], of: impl Fn(usize) -> Option<(f64, f64)>) -> Report {
+    let nodes = (0..count).map(|i| Node::new(format!("n{i}"))).collect();
+    let mut survey = Survey::new(nodes, "tcp", Options::default()).unwrap();
+    for &node in absent {
+        survey.absent(node, "fabric.deadline", "it never joined".into());
+    }
+    let mut attempt = 0;
+    while let Some(pairs) = survey.next_pairs() {
+        for pair in pairs {
+            let sight = match of(attempt) {
+                Some((up, down)) => Sight::measured(Measured::new(20.0, up, down)),
+                None => {
+                    let (phase, code) = (FailurePhase::Bandwidth, "fabric.deadline");
+                    Sight::failed(phase, code, 3.2, "deadline".to_owned())
+                }
+            };
+            attempt += 1;
+            let sight = Some(sight);
+            survey.record(pair, sight.clone(), sight, 3.2).unwrap();
+        }
+    }
+    survey.report(1.0)
+}
+
+#[test]
+fn one_measurement_is_no_difference_and_no_health() {
+    let apart = Some((5.03, 7.22));
+    // It worked once only: nothing is known of noise, and the pair fails mostly.
+    let once = attempted(2, &[], |attempt| apart.filter(|_| attempt == 1));
+    assert_eq!(once.status(), Status::Findings, "{once}");
+    assert_eq!(once.action(), "look at: the link between n0 and n1");
+    let differs = verdict(&once, VerdictKind::RatesDiffer).unwrap();
+    assert_eq!(differs.severity, crate::survey::Severity::Warning);
+    assert!(!once.to_string().contains("than others"), "{once}");
+    // What was first measured late is repeated all the same.
+    let late = attempted(2, &[], |attempt| apart.filter(|_| attempt > 0));
+    let said = "rates differ by more than measurements of the same pair do";
+    assert!(late.to_string().contains(said), "{late}");
+    let noisy = |attempt: usize| match attempt {
+        0 => None,
+        n if n % 2 == 0 => Some((7.22, 5.03)),
+        _ => apart,
+    };
+    let noisy = attempted(2, &[], noisy);
+    assert!(
+        verdict(&noisy, VerdictKind::RatesDiffer).is_none(),
+        "{noisy}"
+    );
+    assert!(
+        noisy
+            .to_string()
+            .contains("attempts, seen once, not a fault"),
+        "{noisy}"
+    );
+}
+
+#[test]
+fn a_pair_that_is_left_is_tried_again_and_is_no_cluster() {
+    let once = attempted(3, &[2], |attempt| Some((7.0, 7.0)).filter(|_| attempt > 0));
+    assert_eq!(once.status(), Status::NotSurveyed, "{once}");
+    let never = attempted(3, &[2], |_| None);
+    assert!(!never.to_string().contains("security group"), "{never}");
+    assert!(
+        never
+            .action()
+            .starts_with("look at: the link between n0 and n1; "),
+        "{never}"
+    );
+    let all = attempted(4, &[], |_| None);
+    let said = "no pair of nodes could be measured, though first messages passed \
+                (measuring rates: fabric.deadline after 3.2 s)";
+    assert!(all.to_string().contains(said), "{all}");
 }
