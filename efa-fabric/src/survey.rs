@@ -64,6 +64,7 @@ mod verdict;
 pub(crate) mod wording;
 
 pub use conclusion::Conclusion;
+pub(crate) use conclusion::conclude;
 pub use observation::{
     Concurrency, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
 };

@@ -16,6 +16,7 @@
 //! | `rails` | all rails of a pair at the same time |
 //! | `flows` | all that a node sends and receives in one step of a collective pattern |
 //! | `driver` | from one round to the next; nodes without an answer are not asked again |
+//! | `judgement` | what is concluded, by a driver and of a report that was read |
 //! | `progress` | how far a survey is |
 //! | `mail` | what ranks leave for each other on an exchange |
 //! | `rank` | all ranks run the same program; rank 0 decides |
@@ -41,6 +42,7 @@ mod heat;
 mod history;
 mod html;
 mod inspection;
+mod judgement;
 mod mail;
 mod node;
 mod openmetrics;

@@ -164,6 +164,11 @@ impl Plan {
         conclude(observations, &self.options, self.fresh_from)
     }
 
+    /// The first round after the base rounds; above all rounds where there was none.
+    pub(crate) fn targeted_from(&self) -> usize {
+        self.fresh_from.min(self.issued)
+    }
+
     /// Returns the number of nodes.
     #[must_use]
     pub fn nodes(&self) -> usize {

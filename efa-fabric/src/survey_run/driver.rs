@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::patterns::Flows;
+use super::judgement::judge;
 use super::node::{Node, name_apart};
 use super::pair::Sight;
 use super::progress::Progress;
@@ -11,8 +12,7 @@ use super::report::{Report, VERSION};
 use super::state::NodeState;
 use crate::error::{Code, Error, Result};
 use crate::survey::{
-    Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Options, Outcome,
-    PairObservation, Plan, Round, Severity, Subject, Verdict, VerdictKind,
+    Conclusion, Failure, FailurePhase, Observations, Options, Outcome, PairObservation, Plan, Round,
 };
 
 mod flows;
@@ -134,7 +134,7 @@ impl Survey {
     }
 
     /// States that the process of a node was asked to end, which is nothing against the node.
-    fn interrupted(&mut self, node: usize) {
+    pub(super) fn interrupted(&mut self, node: usize) {
         let why = "its process was interrupted, as by Ctrl-C or its scheduler; survey again";
         self.absent(node, Code::Interrupted.as_str(), why.to_owned());
     }
@@ -334,31 +334,7 @@ impl Survey {
             return;
         }
         self.pairs += 1;
-        let mut seen = Vec::new();
-        if let Some(sight) = sight {
-            match sight.outcome {
-                Outcome::Measured(measured) => {
-                    seen.push(PairObservation::measured(a, b, None, &round, measured));
-                    for (rail, outcome) in (0..).zip(sight.rails) {
-                        seen.push(match outcome {
-                            Outcome::Measured(m) => {
-                                PairObservation::measured(a, b, Some(rail), &round, m)
-                            }
-                            Outcome::Failed(f) => {
-                                PairObservation::failed(a, b, Some(rail), &round, f)
-                            }
-                        });
-                    }
-                }
-                Outcome::Failed(failure) => {
-                    if failure.is_mismatch() {
-                        let why = sight.message.unwrap_or_else(|| failure.code.clone());
-                        self.mismatches.insert((a, b), (failure.code.clone(), why));
-                    }
-                    seen.push(PairObservation::failed(a, b, None, &round, failure));
-                }
-            }
-        }
+        let mut seen = sight.map_or_else(Vec::new, |sight| self.seen((a, b), &round, sight));
         for &node in &gone {
             let (phase, code) = match &self.nodes[node].state {
                 NodeState::Absent { code, .. } => (FailurePhase::Open, code.as_str()),
@@ -367,20 +343,49 @@ impl Survey {
             let failure = Failure::new(phase, code, after_s).with_silent(node);
             seen.push(PairObservation::failed(a, b, None, &round, failure));
         }
-        if seen.iter().any(|o| matches!(o.outcome, Outcome::Failed(_))) {
-            self.failed += 1;
-        } else {
-            self.nodes[a].state = NodeState::Measured;
-            self.nodes[b].state = NodeState::Measured;
-        }
+        let is_failed = |o: &PairObservation| matches!(o.outcome, Outcome::Failed(_));
+        let mut is_measured = !(seen.is_empty() || seen.iter().any(is_failed));
         for observation in seen {
             // What a node sent is checked there; a wrong number counts as no answer.
-            if self.observations.add(observation).is_err() {
-                self.failed += 1;
-            }
+            is_measured &= self.observations.add(observation).is_ok();
+        }
+        if is_measured {
+            self.nodes[a].state = NodeState::Measured;
+            self.nodes[b].state = NodeState::Measured;
+        } else {
+            self.failed += 1;
         }
         if self.open.is_empty() && self.again.is_empty() {
             self.rounds += 1;
+        }
+    }
+
+    /// What a pair's sight states: of all rails together, and of each.
+    fn seen(
+        &mut self,
+        (a, b): (usize, usize),
+        round: &Round,
+        sight: Sight,
+    ) -> Vec<PairObservation> {
+        let of = |rail, outcome| match outcome {
+            Outcome::Measured(m) => PairObservation::measured(a, b, rail, round, m),
+            Outcome::Failed(f) => PairObservation::failed(a, b, rail, round, f),
+        };
+        match sight.outcome {
+            Outcome::Measured(_) => {
+                let rails = (0..).zip(sight.rails);
+                let rails = rails.map(|(rail, outcome)| of(Some(rail), outcome));
+                std::iter::once(of(None, sight.outcome))
+                    .chain(rails)
+                    .collect()
+            }
+            Outcome::Failed(ref failure) => {
+                if failure.is_mismatch() {
+                    let why = sight.message.unwrap_or_else(|| failure.code.clone());
+                    self.mismatches.insert((a, b), (failure.code.clone(), why));
+                }
+                vec![of(None, sight.outcome)]
+            }
         }
     }
 
@@ -423,6 +428,7 @@ impl Survey {
             options: Some(self.options.clone()),
             version: Some(VERSION.to_owned()),
             finished_unix_s: None,
+            targeted_from: Some(self.plan.targeted_from()),
         }
     }
 }
@@ -452,56 +458,23 @@ impl Survey {
         nodes
     }
 
-    /// What the plan concludes. A node that stopped answering reached others before, so that the
-    /// plan blames its last link; here it is known to be the node. Nothing is reported against nodes
-    /// that took no part, nor against those that were lost at once with most others.
+    /// What the plan concludes in view of the nodes, and what else is to be said.
     fn conclude(&self, nodes: &[Node]) -> (Conclusion, Vec<String>) {
-        let mut conclusion = self.plan.conclude(&self.observations);
-        let mut remarks = self.excuse_mismatches(&mut conclusion);
-        let mut together = BTreeSet::new();
-        for &node in &self.silent {
-            let of_node = Subject::Node { node };
-            let state = &nodes[node].state;
-            let is_to_blame = matches!(
-                state,
-                NodeState::Lost {
-                    together: false,
-                    ..
-                }
-            );
-            conclusion.verdicts.retain(|verdict| match verdict.subject {
-                Subject::Link { a, b } => a != node && b != node,
-                Subject::Node { node: of } | Subject::Rail { node: of, .. } => {
-                    is_to_blame || of != node
-                }
-                _ => true,
-            });
-            if !is_to_blame {
-                conclusion.drain.retain(|&drained| drained != node);
-                if let NodeState::Lost { round, .. } = state {
-                    together.insert(*round);
-                }
-                continue;
-            }
-            conclusion.drain.push(node);
-            let known = |v: &Verdict| (v.subject, v.kind) == (of_node, VerdictKind::Unreachable);
-            if !conclusion.verdicts.iter().any(known) {
-                let verdict = Verdict::new(
-                    of_node,
-                    VerdictKind::Unreachable,
-                    Severity::Fault,
-                    Confidence::High,
-                    Evidence {
-                        code: Some(Code::Deadline.as_str().to_owned()),
-                        ..Evidence::default()
-                    },
-                );
-                conclusion.verdicts.insert(0, verdict);
-            }
-        }
-        conclusion.drain.sort_unstable();
-        conclusion.drain.dedup();
-        for round in together {
+        let conclusion = judge(
+            self.plan.conclude(&self.observations),
+            nodes,
+            &self.observations,
+        );
+        let mut remarks = self.mismatches_said();
+        let together = nodes.iter().filter_map(|node| match node.state {
+            NodeState::Lost {
+                round,
+                together: true,
+                ..
+            } => Some(round),
+            _ => None,
+        });
+        for round in together.collect::<BTreeSet<_>>() {
             remarks.push(format!(
                 "most nodes stopped answering at once, in round {}: {}",
                 round + 1,
@@ -551,15 +524,15 @@ fn is_common(some: usize, all: usize) -> bool {
     some >= 2 && 2 * some > all
 }
 
-/// Of what two nodes report of the same pair, the one that shows more.
+/// Of what two nodes report of the same pair, the failure if one of them failed: it works if both
+/// ends report so. Of two failures the one that names a cause.
 fn choose(low: Option<Sight>, high: Option<Sight>) -> Option<Sight> {
-    let mut sights: Vec<Sight> = [low, high].into_iter().flatten().collect();
-    sights.sort_by_key(|sight| match (&sight.outcome, sight.names_no_cause()) {
-        (Outcome::Measured(_), _) => 0,
-        (Outcome::Failed(_), false) => 1,
-        (Outcome::Failed(_), true) => 2,
-    });
-    sights.into_iter().next()
+    let sights = [low, high].into_iter().flatten();
+    sights.min_by_key(|sight| match (&sight.outcome, sight.names_no_cause()) {
+        (Outcome::Failed(_), false) => 0,
+        (Outcome::Failed(_), true) => 1,
+        (Outcome::Measured(_), _) => 2,
+    })
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub struct Report {
     pub version: Option<String>,
     /// When it ended, in s since 1970-01-01T00:00:00Z. `None` where it was not given.
     pub finished_unix_s: Option<u64>,
+    /// The first round after those of all pairs, in which what stood out was measured again; above
+    /// all rounds where there was none. `None` where the report does not state it.
+    pub targeted_from: Option<usize>,
 }
 
 /// Medians of what was measured with one node. `None` where nothing was.
@@ -104,6 +107,7 @@ impl Report {
             options: None,
             version: Some(VERSION.to_owned()),
             finished_unix_s: None,
+            targeted_from: None,
         }
     }
 

@@ -33,6 +33,8 @@ struct Shown<'a> {
     version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_unix_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    targeted_from: Option<usize>,
     status: Status,
     unknown: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Serialize for Report {
             options: self.options.as_ref(),
             version: self.version.as_deref(),
             finished_unix_s: self.finished_unix_s,
+            targeted_from: self.targeted_from,
             status: self.status(),
             unknown: self.unknown(),
         };
@@ -84,6 +87,8 @@ struct Written {
     options: Option<Options>,
     version: Option<String>,
     finished_unix_s: Option<u64>,
+    targeted_from: Option<usize>,
+    status: Option<String>,
 }
 
 impl TryFrom<Written> for Report {
@@ -141,7 +146,7 @@ impl TryFrom<Written> for Report {
         if written.finished_unix_s.is_some_and(|at| at > LAST_UNIX_S) {
             return wrong("the report ended after the year 9999".to_owned());
         }
-        Ok(Self {
+        let report = Self {
             nodes: written.nodes,
             provider: written.provider,
             conclusion: written.conclusion,
@@ -155,6 +160,9 @@ impl TryFrom<Written> for Report {
             options: written.options,
             version: written.version,
             finished_unix_s: written.finished_unix_s,
-        })
+            targeted_from: written.targeted_from,
+        };
+        report.require_consistent(written.status.as_deref())?;
+        Ok(report)
     }
 }

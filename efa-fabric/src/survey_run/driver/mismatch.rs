@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::Survey;
-use crate::survey::{Conclusion, Outcome, PairObservation, Subject, Verdict};
+use crate::survey::PairObservation;
+use crate::survey_run::judgement::all_failures_are_mismatches;
 use crate::survey_run::node::Node;
 use crate::survey_run::state::NodeState;
 
@@ -19,7 +20,9 @@ impl Survey {
         }
         for (number, node) in nodes.iter_mut().enumerate() {
             let of_node = |o: &PairObservation| o.a == number || o.b == number;
-            if node.state == NodeState::Joined && self.all_failures_are_mismatches(&of_node) {
+            if node.state == NodeState::Joined
+                && all_failures_are_mismatches(&self.observations, &of_node)
+            {
                 let mut own = self.mismatches.iter();
                 let why = own.find(|((a, b), _)| *a == number || *b == number);
                 if let Some((_, (code, why))) = why {
@@ -30,24 +33,8 @@ impl Survey {
         }
     }
 
-    /// Takes what is reported against nodes and links out whose every failure is a mismatch, and states
-    /// which pairs those are.
-    pub(super) fn excuse_mismatches(&self, conclusion: &mut Conclusion) -> Vec<String> {
-        if self.mismatches.is_empty() {
-            return Vec::new();
-        }
-        conclusion.verdicts.retain(|verdict| {
-            let is_failure = verdict.evidence.code.is_some();
-            let nodes = verdict.nodes();
-            let of_subject = |o: &PairObservation| match verdict.subject {
-                Subject::Cluster => true,
-                Subject::Link { a, b } => (o.a, o.b) == (a, b),
-                _ => nodes.iter().any(|&node| o.a == node || o.b == node),
-            };
-            !(is_failure && self.all_failures_are_mismatches(&of_subject))
-        });
-        let blamed: Vec<usize> = conclusion.faults().flat_map(Verdict::nodes).collect();
-        conclusion.drain.retain(|node| blamed.contains(node));
+    /// States which pairs do not fit together.
+    pub(super) fn mismatches_said(&self) -> Vec<String> {
         let mut by_cause = BTreeMap::<&str, Vec<String>>::new();
         for ((a, b), (_, why)) in &self.mismatches {
             let pair = format!("{} and {}", self.nodes[*a].name, self.nodes[*b].name);
@@ -62,16 +49,5 @@ impl Survey {
             format!("not measured with each other by their set-up: {named}{more}: {why}")
         });
         said.collect()
-    }
-
-    fn all_failures_are_mismatches(&self, of: &dyn Fn(&PairObservation) -> bool) -> bool {
-        let mut failures = (self.observations.as_slice().iter())
-            .filter(|o| of(o))
-            .filter_map(|o| match &o.outcome {
-                Outcome::Failed(failure) => Some(failure.is_mismatch()),
-                Outcome::Measured(_) => None,
-            })
-            .peekable();
-        failures.peek().is_some() && failures.all(|is_mismatch| is_mismatch)
     }
 }

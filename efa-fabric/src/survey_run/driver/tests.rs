@@ -1,5 +1,6 @@
 use super::*;
 use crate::survey::{Measured, Mode};
+use crate::survey_run::state::Status;
 
 fn survey(count: usize, mode: Mode) -> Survey {
     let nodes = (0..count).map(|i| Node::new(format!("n{i}"))).collect();
@@ -151,8 +152,39 @@ fn the_side_that_knows_more_is_believed() {
         };
         assert_eq!(failure.code, "fabric.provider_not_found");
     }
-    let seen = choose(good(1.0), bad(Code::PeerFailed)).map(|sight| sight.outcome);
-    assert!(matches!(seen, Some(Outcome::Measured(_))));
+}
+
+#[test]
+fn a_pair_of_which_one_end_failed_failed() {
+    for (low, high) in [
+        (good(1.0), bad(Code::Deadline)),
+        (bad(Code::PeerFailed), good(1.0)),
+    ] {
+        let seen = choose(low, high).map(|sight| sight.outcome);
+        assert!(matches!(seen, Some(Outcome::Failed(_))));
+    }
+    for count in [3, 8] {
+        let mut survey = survey(count, Mode::Full);
+        drive(&mut survey, |a, b| match (a, b) {
+            (1, _) => (bad(Code::Deadline), good(100.0)),
+            (_, 1) => (good(100.0), bad(Code::Deadline)),
+            _ => (good(100.0), good(100.0)),
+        });
+        let report = survey.report(1.0);
+        assert_eq!(report.status(), Status::Findings, "{report}");
+        assert_eq!(report.drain(), ["n1"], "{report}");
+        assert!(report.to_string().contains("fabric.deadline"), "{report}");
+    }
+}
+
+#[test]
+fn what_is_no_number_leaves_its_nodes_unmeasured() {
+    let mut survey = survey(3, Mode::Full);
+    drive(&mut survey, |_, _| (good(f64::NAN), good(f64::NAN)));
+    let report = survey.report(1.0);
+    assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+    let states = report.nodes.iter().map(|node| &node.state);
+    assert!(states.into_iter().all(|state| *state == NodeState::Joined));
 }
 
 #[test]
