@@ -1,9 +1,9 @@
 //! Surveys of ranks that meet over the TCP store and measure over real libfabric.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use efa_fabric::probe::{Exchange, ExchangeError};
 use efa_fabric::rails::Rail;
@@ -154,27 +154,22 @@ fn two_processes_of_one_rank_are_a_set_up_error() {
     // One of rank 2 is missing, so that rank 0 waits and sees both.
     let met = met(&library, &[(0, 3), (1, 3), (1, 3)]);
     let said = "two processes introduced themselves as rank 1";
-    // The store refuses the second while the first lies there; else rank 0 finds both.
-    match &met[0] {
-        Ok(met) => assert_eq!(met.status(), Status::NotSurveyed, "{met:?}"),
-        Err(error) => assert!(error.to_string().contains(said), "{error}"),
-    }
-    let refused = met[1..].iter().filter_map(|of| of.as_ref().err());
-    let refused: Vec<_> = refused.map(|e| (e.code(), e.to_string())).collect();
-    assert!(!refused.is_empty());
-    for (code, text) in refused {
-        assert!(code == Code::NotSurveyed && text.contains(said), "{text}");
+    for of in &met {
+        let error = of.as_ref().unwrap_err();
+        assert_eq!(error.code(), Code::NotSurveyed, "{error}");
+        assert!(error.to_string().contains(said), "{error}");
     }
 }
 
-/// An exchange on which rank 1 introduces itself when rank 0 has gone on without it.
+/// An exchange on which others introduce themselves when rank 0 asks for this key this often.
 #[derive(Default)]
-struct Late {
-    asked: usize,
+struct Scripted {
+    hellos: Vec<(&'static str, usize, String)>,
+    asked: BTreeMap<String, usize>,
     left: Vec<(String, String)>,
 }
 
-impl Exchange for Late {
+impl Exchange for Scripted {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
         let text = String::from_utf8_lossy(value).into_owned();
         self.left.push((key.to_owned(), text));
@@ -182,26 +177,48 @@ impl Exchange for Late {
     }
 
     fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-        let is_of_rank_1 = key == "test/hello/1";
-        self.asked += usize::from(is_of_rank_1);
-        let hello = r#"{"version": "1", "world_size": 2, "id": "x", "node": {"name": "n"}}"#;
-        Ok((is_of_rank_1 && self.asked == 3).then(|| hello.into()))
+        let asked = self.asked.entry(key.to_owned()).or_default();
+        *asked += 1;
+        let mut hellos = self.hellos.iter();
+        let hello = hellos.find(|(of, when, _)| *of == key && when == asked);
+        // Whoever is told that there is no report confirms it.
+        let heard = key.starts_with("test/heard/").then(|| b"true".to_vec());
+        Ok(hello.map(|(_, _, hello)| hello.clone().into()).or(heard))
     }
+}
+
+fn hello(id: &str, world_size: usize) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        r#"{{"version": "{version}", "world_size": {world_size}, "id": "{id}", "node": {{"name": "n"}}}}"#
+    )
+}
+
+/// What rank 0 of two gets on this exchange, where nobody measures.
+fn lead(
+    library: &Arc<Library>,
+    exchange: &mut Scripted,
+    join_deadline: Duration,
+) -> Result<Surveyed> {
+    let mut options = options(0, Duration::from_millis(100));
+    options.join_deadline = join_deadline;
+    let meeting = Rendezvous {
+        exchange,
+        rank: 0,
+        world_size: 2,
+        name: "test",
+    };
+    run_rank(library, meeting, &options, Interrupt::never(), &mut |_| {})
 }
 
 #[test]
 fn a_rank_that_comes_late_is_notified() {
     let Some(library) = library() else { return };
-    let mut options = options(0, Duration::from_secs(5));
-    options.join_deadline = Duration::ZERO;
-    let mut exchange = Late::default();
-    let meeting = Rendezvous {
-        exchange: &mut exchange,
-        rank: 0,
-        world_size: 2,
-        name: "test",
+    let mut exchange = Scripted {
+        hellos: vec![("test/hello/1", 3, hello("x", 2))],
+        ..Scripted::default()
     };
-    let met = run_rank(&library, meeting, &options, Interrupt::never(), &mut |_| {}).unwrap();
+    let met = lead(&library, &mut exchange, Duration::ZERO).unwrap();
     let report = met.report().unwrap();
     assert_eq!(
         (report.absent(), report.drain()),
@@ -217,6 +234,37 @@ fn a_rank_that_comes_late_is_notified() {
     );
 }
 
+/// One that comes after the others have begun shows that this is not the survey that was meant.
+#[test]
+fn a_second_process_of_a_rank_and_one_beyond_the_last_end_it_at_any_time() {
+    let Some(library) = library() else { return };
+    let twin = "two processes introduced themselves as rank 1";
+    let size = "rank 2 was started with world size 3 and rank 0 with 2";
+    let cases = [
+        ("test/hello/1", hello("y", 2), twin, "test/task/1-y/0"),
+        ("test/hello/2", hello("z", 3), size, "test/task/2-z/0"),
+    ];
+    for (key, other, said, task) in cases {
+        let mut exchange = Scripted {
+            hellos: vec![
+                ("test/hello/1", 1, hello("x", 2)),
+                (key, 4 - usize::from(key.ends_with('2')), other),
+            ],
+            ..Scripted::default()
+        };
+        let error = lead(&library, &mut exchange, Duration::from_secs(5)).unwrap_err();
+        assert_eq!(error.code(), Code::NotSurveyed, "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+        let told = exchange.left.iter().filter(|(_, text)| text.contains(said));
+        let told: Vec<_> = told.map(|(key, _)| key.as_str()).collect();
+        assert!(told.contains(&task), "{told:?}");
+        assert!(
+            told.iter().any(|key| key.starts_with("test/task/1-x/")),
+            "{told:?}"
+        );
+    }
+}
+
 #[test]
 fn world_sizes_that_differ_are_a_set_up_error() {
     let Some(library) = library() else { return };
@@ -229,33 +277,72 @@ fn world_sizes_that_differ_are_a_set_up_error() {
     }
 }
 
+/// A store that sets a flag once this part of a key was put or taken there.
+struct Watched {
+    store: store::Client,
+    part: &'static str,
+    seen: Arc<AtomicBool>,
+}
+
+impl Exchange for Watched {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+        self.store.put(key, value)?;
+        self.seen
+            .fetch_or(key.contains(self.part), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+        let value = self.store.take(key)?;
+        let is_it = value.is_some() && key.contains(self.part);
+        self.seen.fetch_or(is_it, Ordering::Relaxed);
+        Ok(value)
+    }
+}
+
 #[test]
-fn a_rank_that_leaves_ends_nothing_for_the_others() {
+fn a_rank_that_is_interrupted_is_absent_and_ends_nothing_for_the_others() {
     let Some(library) = library() else { return };
-    let (_store, address) = store();
-    let round = Duration::from_secs(20);
-    let leave = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let (library, address, leave) = (&library, &address, &leave);
-        let others = [0, 2].map(|rank| {
-            scope.spawn(move || meet(library, address, (rank, 3), round, Interrupt::never()))
-        });
-        let leaver = scope.spawn(move || {
-            let hook = || leave.load(Ordering::Relaxed);
-            meet(library, address, (1, 3), round, Interrupt::new(&hook))
-        });
-        std::thread::sleep(Duration::from_millis(150));
-        leave.store(true, Ordering::Relaxed);
-        // It may have been done already on a fast machine.
-        if let Err(error) = leaver.join().unwrap() {
+    // While it waits for its first task, and when it has it.
+    for part in ["/hello/1", "/task/1-"] {
+        let (_store, address) = store();
+        let round = Duration::from_secs(60);
+        let seen = Arc::new(AtomicBool::new(false));
+        let surveyed = std::thread::scope(|scope| {
+            let (library, address) = (&library, &address);
+            let others = [0, 2].map(|rank| {
+                let never = Interrupt::never;
+                let met = scope.spawn(move || meet(library, address, (rank, 3), round, never()));
+                (rank, met)
+            });
+            let leaver = scope.spawn(|| {
+                let wait = Duration::from_secs(30);
+                let store = store::Client::connect(address, &secret(), wait, Interrupt::never())?;
+                let mut exchange = Watched {
+                    store,
+                    part,
+                    seen: seen.clone(),
+                };
+                let meeting = Rendezvous {
+                    exchange: &mut exchange,
+                    rank: 1,
+                    world_size: 3,
+                    name: "test",
+                };
+                let hook = || seen.load(Ordering::Relaxed);
+                let interrupt = Interrupt::new(&hook);
+                run_rank(library, meeting, &options(1, round), interrupt, &mut |_| {})
+            });
+            let error = leaver.join().unwrap().unwrap_err();
             assert_eq!(error.code(), Code::Interrupted);
-        }
-        let start = Instant::now();
-        for other in others {
-            other.join().unwrap().unwrap();
-        }
-        assert!(start.elapsed() < Duration::from_secs(120));
-    });
+            others.map(|(rank, met)| (rank, met.join().unwrap().unwrap()))
+        });
+        let report = the_report(&surveyed);
+        assert_eq!(report.absent(), ["rank-1"], "{report}");
+        assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+        let said = "rank-1 left the survey: its process was interrupted";
+        assert!(report.to_string().contains(said), "{report}");
+    }
 }
 
 #[test]
@@ -281,8 +368,11 @@ fn ranks_are_checked() {
     let Some(library) = library() else { return };
     let (_store, address) = store();
     let round = Duration::from_secs(1);
-    let error = meet(&library, &address, (2, 2), round, Interrupt::never()).unwrap_err();
-    assert_eq!(error.code(), Code::InvalidOption);
+    for (of, said) in [((2, 2), "rank 2"), ((0, 16_385), "at most 16384 ranks")] {
+        let error = meet(&library, &address, of, round, Interrupt::never()).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidOption);
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
 
 /// Three ranks with this many rails each over `tcp`, which share one network.

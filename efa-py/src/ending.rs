@@ -1,6 +1,7 @@
 //! What is under way when the interpreter ends: it is stopped and waited for, and none of its threads
 //! enters Python once that is gone, which would kill the process with a signal.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,6 +88,30 @@ impl Call {
     }
 }
 
+thread_local! {
+    /// Whether this thread carries a call, which is waited for at exit.
+    static CARRIES: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Call {
+    /// Does the call's work on this thread. Until it has ended, also while the process waits for it
+    /// at exit, it may enter Python.
+    pub(crate) fn carry<T>(self, work: impl FnOnce() -> T) -> T {
+        CARRIES.set(true);
+        let _carrying = Carrying(self);
+        work()
+    }
+}
+
+/// A call whose work is done on this thread.
+struct Carrying(#[allow(dead_code)] Call); // which ends with it
+
+impl Drop for Carrying {
+    fn drop(&mut self) {
+        CARRIES.set(false);
+    }
+}
+
 impl Drop for Call {
     fn drop(&mut self) {
         if let Some(calls) = UNDER_WAY.lock().as_mut() {
@@ -133,7 +158,8 @@ pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -
         let done = work();
         let is_here = UNDER_WAY.lock().as_ref().is_none_or(|calls| {
             let here = std::thread::current().id();
-            calls.closed_by.is_none_or(|closer| closer == here) || call.is_ok() && !calls.is_late
+            let is_waited_for = call.is_ok() || CARRIES.get();
+            calls.closed_by.is_none_or(|closer| closer == here) || is_waited_for && !calls.is_late
         });
         if !is_here {
             stay_out();

@@ -263,13 +263,21 @@ pub(crate) async fn run(
 pub(crate) async fn on_thread<T: Send + 'static>(
     probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<T> + Send + 'static,
 ) -> PyResult<T> {
-    let stop = Arc::new(AtomicBool::new(false));
+    on_thread_until(Arc::default(), probe).await
+}
+
+/// Does the same, until this flag is set.
+pub(crate) async fn on_thread_until<T: Send + 'static>(
+    stop: Arc<AtomicBool>,
+    probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<T> + Send + 'static,
+) -> PyResult<T> {
     let _stop_on_drop = StopOnDrop(stop.clone());
     let call = Call::begin(Stop::Flag(stop.clone()))?;
     let thread = tokio::task::spawn_blocking(move || {
-        let _call = call;
-        let hook = || stop.load(Ordering::Relaxed);
-        probe(fabric::Interrupt::new(&hook))
+        call.carry(|| {
+            let hook = || stop.load(Ordering::Relaxed);
+            probe(fabric::Interrupt::new(&hook))
+        })
     });
     match thread.await {
         Ok(result) => result.map_err(errors::exception),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -46,6 +47,28 @@ where
         tokio::select! {
             result = future => result,
             interrupt = ctrl_c() => Err(interrupt),
+        }
+    })
+}
+
+/// As [`block_on`], for work on a thread that looks at this flag and takes its leave of others when
+/// it is set: Ctrl-C sets it, and the work gets a moment. A second Ctrl-C does not wait.
+pub(crate) fn block_on_until<F, T>(py: Python<'_>, stop: Arc<AtomicBool>, work: F) -> PyResult<T>
+where
+    F: Future<Output = PyResult<T>> + Send,
+    T: Send,
+{
+    run(py, async move {
+        let mut work = std::pin::pin!(work);
+        let interrupt = tokio::select! {
+            result = &mut work => return result,
+            interrupt = ctrl_c() => interrupt,
+        };
+        stop.store(true, Ordering::Relaxed);
+        tokio::select! {
+            _ = &mut work => Err(interrupt),
+            again = ctrl_c() => Err(again),
+            () = tokio::time::sleep(GRACE) => Err(interrupt),
         }
     })
 }

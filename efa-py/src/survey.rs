@@ -1,6 +1,8 @@
 //! Surveys: plans, what pairs saw, reports, and ranks that meet over an exchange.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use efa_fabric as fabric;
 use fabric::survey as core;
@@ -11,9 +13,9 @@ use crate::argument::{Callback, given};
 use crate::convert::{parse, seconds, word};
 use crate::errors;
 use crate::exchange::Exchange;
-use crate::fabric::{Library, library, on_thread};
+use crate::fabric::{Library, library, on_thread, on_thread_until};
 use crate::pair_options::PairOptions;
-use crate::runtime::{awaitable, block_on};
+use crate::runtime::{awaitable, block_on, block_on_until};
 use crate::survey_flows::{SurveyFlowSights, SurveyFlowTask};
 use crate::survey_options::{SurveyOptions, chosen_options};
 use crate::survey_report::{SurveyNode, SurveyReport, SurveySummary};
@@ -378,13 +380,14 @@ struct RankCall {
 fn rank_call(
     call: RankCall,
     given: Option<&Library>,
+    stop: Arc<AtomicBool>,
 ) -> PyResult<impl Future<Output = PyResult<Surveyed>> + Send + use<>> {
     let library = library(given)?;
     let mut exchange = call.exchange.open()?;
     let (name, rank, world_size, options) = (call.name, call.rank, call.world_size, call.options);
     let progress = call.progress;
     Ok(async move {
-        let report = on_thread(move |interrupt| {
+        let report = on_thread_until(stop, move |interrupt| {
             let meeting = runs::Rendezvous {
                 exchange: exchange.as_mut(),
                 rank,
@@ -479,7 +482,8 @@ pub(crate) fn run_rank(
         options,
         progress: progress.map(|callback| callback.0),
     };
-    block_on(py, rank_call(call, library)?)
+    let stop = Arc::<AtomicBool>::default();
+    block_on_until(py, stop.clone(), rank_call(call, library, stop)?)
 }
 
 /// Does the same as `run_rank`, as an awaitable.
@@ -530,5 +534,5 @@ pub(crate) fn run_rank_async<'py>(
         options,
         progress: progress.map(|callback| callback.0),
     };
-    awaitable(py, rank_call(call, library)?)
+    awaitable(py, rank_call(call, library, Arc::default())?)
 }

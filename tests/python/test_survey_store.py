@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from efa_sdk import aio, errors, survey
+from efa_sdk import aio, command_line, errors, survey
 from efa_sdk.survey import __main__
 
 PAIR = survey.PairOptions(
@@ -370,6 +372,51 @@ def test_launchers(environ: dict[str, str], expected: tuple[int | None, int | No
     assert survey.rank_from_environment(environ) == expected
 
 
+class Interrupting:
+    """An exchange on which Ctrl-C is pressed when this rank asks for its first task."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def put(self, key: str, value: bytes) -> None:
+        self.keys.append(key)
+
+    def take(self, key: str) -> bytes | None:
+        if not any("left-early" in key for key in self.keys):
+            signal.raise_signal(signal.SIGINT)
+        return None
+
+
+def test_a_rank_that_is_interrupted_takes_its_leave() -> None:
+    exchange = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        survey.run_rank(exchange, "s", survey.SurveyNode("n"), PAIR, rank=1, world_size=2)
+    assert [key.partition("-")[0] for key in exchange.keys] == ["s/hello/1", "s/left"]
+
+
+def test_sigterm_raises_only_meanwhile() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(command_line.Terminated), command_line.terminable():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_each_file_is_written_whatever_becomes_of_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = tmp_path / "survey.prom"
+    missing = tmp_path / "missing"
+    given = argparse.Namespace(rank=0, save=missing / "x.json", openmetrics=metrics)
+    __main__._keep(driven({}), given, "survey")
+    assert metrics.read_text().endswith("# EOF\n")
+    assert f"rank 0: the report {missing}/x.json" in capsys.readouterr().err
+    given = argparse.Namespace(rank=0, save=missing / "x.json", openmetrics=missing / "x.prom")
+    __main__._keep(driven({}), given, "survey")
+    said = capsys.readouterr().err
+    assert f"the report {missing}/x.json" in said
+    assert f"{missing}/x.prom was not written" in said
+
+
 def command(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
     return subprocess.Popen(
@@ -420,14 +467,27 @@ def test_the_command_line_says_what_is_missing(
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     token = tmp_path / "token"
     token.write_text("\n")
+    binary, good = tmp_path / "binary", tmp_path / "good"
+    binary.write_bytes(b"\xaa" * 32)
+    good.write_text("a secret of some length\n")
     common = ("--rendezvous", "127.0.0.1:1", "--token-file", str(token))
     rank_0 = ("--rank", "0", "--world-size", "2")
+    trusted = (*rank_0, "--provider", "tcp", "--token-file", str(good))
     for arguments, said, status in (
         ((), "no launcher's variables set them", 64),
-        (("--rank", "2", "--world-size", "2"), "is not below", 64),
+        (("--rank", "2", "--world-size", "2"), "--rank 2: ranks of world size 2 are 0 to 1", 64),
+        (("--rank", "-1", "--world-size", "2"), "--rank -1: ranks of", 64),
+        (("--rank", "0", "--world-size", "99999999"), "a survey has 1 to 16,384 ranks", 64),
+        ((*rank_0, "--rendezvous", "localhost:0"), "with a port from 1 to 65535", 64),
+        ((*rank_0, "--round-deadline-s", "-1"), "--round-deadline-s: '-1' is not seconds from", 64),
+        ((*rank_0, "--join-deadline-s", "nan"), "--join-deadline-s: 'nan' is not seconds", 64),
+        ((*rank_0, "--rails", "-1"), "--rails: '-1' is not 1 or more", 64),
         ((*rank_0, "--rendezvous", "here"), "'here' is not HOST:PORT", 64),
         ((*rank_0, "--loss", "7"), "loss", 64),
         ((*rank_0, "--provider", "tcp"), "must be a file with a token", 2),
+        ((*trusted, "--token-file", str(binary)), "must be a file of text", 2),
+        ((*trusted, "--rendezvous", "203.0.113.1:7913"), "must be an address of this machine", 2),
+        ((*trusted, "--rendezvous", "no-such.invalid:7913"), "'no-such.invalid', has no known", 2),
     ):
         with pytest.raises(SystemExit) if status == 64 else nullcontext() as ended:
             returned = __main__.main([*common, *arguments])

@@ -226,9 +226,14 @@ impl Listener {
             let address = listener.local_addr()?;
             Ok(Self { listener, address })
         };
-        bind().map_err(|error| {
+        bind().map_err(|error: std::io::Error| {
+            let cure = match error.kind() {
+                ErrorKind::AddrNotAvailable => "give an address of this machine",
+                ErrorKind::PermissionDenied => "use a port of 1024 or above",
+                _ => "use another port, or end what listens there",
+            };
             failed(&format!("cannot listen on {address}"), error)
-                .with_cure("use another port, or 0 for any that is free")
+                .with_cure(cure)
                 .with_context("address", address)
         })
     }

@@ -131,9 +131,9 @@ fn open_for(
     if !allowed.is_empty() && !allowed.eq_ignore_ascii_case(base) {
         return Err(Error::new(
             Code::InvalidOption,
-            format!("provider {} is not served here", peer.provider),
+            format!("this side measures over {allowed}, and the other over {base}"),
         )
-        .with_cure(format!("probe {allowed}"))
+        .with_cure("give both sides the same provider")
         .with_context("option", "provider"));
     }
     // On efa a fabric's name states which protocol it is; on others it names a network.

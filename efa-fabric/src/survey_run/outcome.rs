@@ -2,6 +2,7 @@
 
 use super::report::Report;
 use super::state::{NodeState, Status};
+use super::text::{folded, some};
 use crate::error::{Code, Error, Result};
 
 impl Report {
@@ -111,12 +112,8 @@ impl Report {
             }
         }
         let said = causes.into_iter().map(|(how, why, names)| {
-            let more = match names.len().saturating_sub(NAMED) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let names = names[..names.len().min(NAMED)].join(", ");
-            format!("{names}{more} {how}: {why}")
+            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            format!("{} {how}: {why}", some(&folded(&names), NAMED))
         });
         let mut said: Vec<String> = said.collect();
         said.extend(self.remarks.iter().cloned());
@@ -494,8 +491,27 @@ mod tests {
     }
 
     #[test]
+    fn many_absent_nodes_are_named_as_first_and_last() {
+        let nodes = (0..30).map(|i| Node::new(format!("rank {i}"))).collect();
+        let mut survey = Survey::new(nodes, "tcp", Options::default()).unwrap();
+        for rank in (1..30).filter(|&rank| rank != 20) {
+            survey.absent(rank, "fabric.deadline", "it never joined".into());
+        }
+        assert!(survey.next_pairs().is_some());
+        survey.record((0, 20), good(), good(), 1.0).unwrap();
+        let report = survey.report(1.0);
+        let names = "rank 1 to rank 19, rank 21 to rank 29";
+        let todo = format!("set up and survey again: {names}");
+        assert!(report.action().starts_with(&todo), "{report}");
+        let said = format!("{names} took no part: it never joined");
+        assert_eq!(report.missing(), [said]);
+    }
+
+    #[test]
     fn one_node_alone_is_not_surveyed() {
         let report = surveyed(1, |_, _, _| (None, None));
+        let todo = "survey two nodes or more: one has no other to be measured with";
+        assert_eq!(report.action(), todo);
         assert_eq!(report.status(), Status::NotSurveyed, "{report}");
         let error = report.require_healthy().unwrap_err().to_string();
         assert!(

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::others::Others;
 use super::driver::Survey;
 use super::flows::{FlowSights, FlowTask, run_flows};
 use super::mail::Mail;
@@ -19,14 +20,14 @@ use super::summary::{Summary, Surveyed};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::probe::{Exchange, Interrupt};
-use crate::survey::Options;
-use crate::token;
+use crate::survey::{FailurePhase, Options};
 
-/// What a rank waits longer for rank 0 than rank 0 may take.
-const SLACK: Duration = Duration::from_secs(15);
+mod follower;
+mod others;
 
-/// What a store reports of a key that lies there already.
-const LEFT_BEFORE: &str = "was left before";
+/// Ranks of a survey: four times the most that were simulated. A full survey of as many has 134
+/// million pairs.
+const MOST_RANKS: usize = 16_384;
 
 /// The rendezvous of a survey's ranks: an exchange that all share, and who this is.
 pub struct Rendezvous<'a> {
@@ -136,7 +137,7 @@ pub fn run_rank(
         pair: options.pair.clone().within(options.round_deadline),
         options,
         ids: vec![String::new(); meeting.world_size],
-        late: Vec::new(),
+        others: Others::new(meeting.world_size),
     };
     if meeting.rank == 0 {
         rank.lead(progress)
@@ -156,6 +157,15 @@ fn check_call(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
             format!("rank {} is not below {}", meeting.rank, meeting.world_size),
         );
     }
+    if meeting.world_size > MOST_RANKS {
+        return invalid(
+            "world_size",
+            format!(
+                "a survey has at most {MOST_RANKS} ranks, not {}: survey parts of the cluster",
+                meeting.world_size
+            ),
+        );
+    }
     if meeting.name.is_empty() || meeting.name.len() > 100 {
         return invalid("name", "the survey's name has 1 to 100 characters".into());
     }
@@ -170,15 +180,6 @@ fn task_key(rank: usize, id: &str, number: usize) -> String {
     format!("task/{rank}-{id}/{number}")
 }
 
-fn two_of(rank: usize) -> Error {
-    Error::new(
-        Code::NotSurveyed,
-        format!("two processes introduced themselves as rank {rank}"),
-    )
-    .with_cure("give each process a rank of its own, and each survey a name of its own")
-    .with_context("rank", rank)
-}
-
 struct Rank<'a> {
     library: &'a Arc<Library>,
     mail: Mail<'a>,
@@ -188,8 +189,7 @@ struct Rank<'a> {
     options: &'a RankOptions,
     /// Who introduced itself as which rank; at rank 0.
     ids: Vec<String>,
-    /// Who introduced itself too late, or as a rank that another one has; at rank 0.
-    late: Vec<(usize, String)>,
+    others: Others,
 }
 
 impl Rank<'_> {
@@ -216,7 +216,7 @@ impl Rank<'_> {
                 }
             }
         }
-        self.answer_late_ones(result.as_ref().err());
+        self.part(result.as_ref().err());
         result
     }
 
@@ -228,7 +228,7 @@ impl Rank<'_> {
         let start = Instant::now();
         let mut survey = self.gather(start)?;
         let mut notified = vec![Instant::now(); self.world_size];
-        while let Some(pairs) = survey.next_pairs() {
+        while let Some(pairs) = self.next_pairs(&mut survey)? {
             let began = Instant::now();
             let round = survey.round().unwrap_or_default();
             let mut own = None;
@@ -256,9 +256,14 @@ impl Rank<'_> {
                 .flat_map(|&(a, b)| [a, b])
                 .filter(|&rank| rank != 0)
                 .collect();
-            self.collect(began, waiting, tasks, |rank, sight| {
+            let left = self.collect(began, waiting, tasks, |rank, sight| {
                 sights[rank] = Some(sight)
             })?;
+            for rank in left {
+                let code = Code::Interrupted.as_str();
+                let why = "the process left".to_owned();
+                sights[rank] = Some(Sight::failed(FailurePhase::Join, code, 0.0, why));
+            }
             for &(a, b) in &pairs {
                 let after_s = began.elapsed().as_secs_f64();
                 let (low, high) = (sights[a].take(), sights[b].take());
@@ -266,16 +271,32 @@ impl Rank<'_> {
             }
             progress(&survey.progress(start.elapsed().as_secs_f64()));
         }
-        while let Some(of_nodes) = survey.next_flows(self.mail.name) {
+        while let Some(of_nodes) = self.next_flows(&mut survey)? {
             self.step(&mut survey, of_nodes, tasks, &mut notified)?;
             progress(&survey.progress(start.elapsed().as_secs_f64()));
         }
+        // Whoever came meanwhile shows that this is not the survey that was meant.
+        self.check_for_twins()?;
         let report = survey.report(start.elapsed().as_secs_f64());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Ok(match now {
             Ok(now) => report.finished(now.as_secs()),
             Err(_) => report,
         })
+    }
+
+    /// The next pairs, without those that left.
+    fn next_pairs(&mut self, survey: &mut Survey) -> Result<Option<Vec<(usize, usize)>>> {
+        self.look_around()?;
+        self.take_leavers_out(survey);
+        Ok(survey.next_pairs())
+    }
+
+    /// The next step of a pattern, without those that left.
+    fn next_flows(&mut self, survey: &mut Survey) -> Result<Option<Vec<FlowTask>>> {
+        self.look_around()?;
+        self.take_leavers_out(survey);
+        Ok(survey.next_flows(self.mail.name))
     }
 
     /// A step of a collective pattern.
@@ -303,9 +324,12 @@ impl Rank<'_> {
         if let Some(task) = own {
             sights.insert(0, self.flows(&task)?);
         }
-        self.collect(began, waiting, tasks, |rank, sight: FlowSights| {
+        let left = self.collect(began, waiting, tasks, |rank, sight: FlowSights| {
             sights.insert(rank, sight);
         })?;
+        for rank in left {
+            sights.insert(rank, FlowSights::failed(Code::Interrupted.as_str()));
+        }
         survey.record_flows(sights, began.elapsed().as_secs_f64())
     }
 
@@ -350,10 +374,11 @@ impl Rank<'_> {
             Ok(said[rank].is_some())
         })?;
         nodes[0] = Some(self.own_node());
+        let mut fits = Ok(());
         for (rank, said) in said.into_iter().enumerate().skip(1) {
             let Some(bytes) = said else {
                 let why = format!(
-                    "rank {rank} never joined within {:.0} s; check that its process runs, with the \
+                    "it never joined within {:.0} s; check that its process runs, with the \
                      same rendezvous, token, name and world size",
                     self.options.join_deadline.as_secs_f64()
                 );
@@ -364,7 +389,7 @@ impl Rank<'_> {
             let (version, node) = match hello {
                 Ok(hello) => {
                     self.ids[rank] = hello.id;
-                    self.check_world_size(rank, hello.world_size)?;
+                    fits = fits.and(self.check_world_size(rank, hello.world_size));
                     (hello.version, Some(hello.node))
                 }
                 Err(_) => ("another version, which cannot be read".to_owned(), None),
@@ -378,6 +403,7 @@ impl Rank<'_> {
             nodes[rank] = node;
         }
         self.check_for_twins()?;
+        fits?;
         let named = nodes
             .into_iter()
             .enumerate()
@@ -405,145 +431,35 @@ impl Rank<'_> {
             .with_context("world_size", world_size))
     }
 
-    /// Looks for a second process of a rank, and for one beyond the last rank.
-    fn check_for_twins(&mut self) -> Result<()> {
-        let mut found = Ok(());
-        for rank in 1..=self.world_size {
-            let Some(hello) = self.other_hello(rank)? else {
-                continue;
-            };
-            found = found.and_then(|()| match self.ids.get(rank) {
-                None => self.check_world_size(rank, hello.world_size),
-                Some(id) if id.is_empty() => Ok(()),
-                Some(_) => Err(two_of(rank)),
-            });
-            self.late.push((rank, hello.id));
-        }
-        found
-    }
-
-    /// What lies there of a rank from a process that did not introduce itself as it before. Some
-    /// exchanges cannot take a value away.
-    fn other_hello(&mut self, rank: usize) -> Result<Option<Hello>> {
-        let hello = self.mail.take_lenient::<Hello>(&format!("hello/{rank}"))?;
-        Ok(hello.filter(|hello| self.ids.get(rank) != Some(&hello.id)))
-    }
-
-    /// Informs those that came late, or as the second process of a rank, that they take no part.
-    fn answer_late_ones(&mut self, error: Option<&Error>) {
-        let mut late = std::mem::take(&mut self.late);
-        for rank in 1..=self.world_size {
-            match self.other_hello(rank) {
-                Ok(Some(hello)) if late.iter().all(|(_, id)| *id != hello.id) => {
-                    late.push((rank, hello.id));
-                }
-                _ => {}
-            }
-        }
-        for (rank, id) in late {
-            let text = match error {
-                Some(error) => error.to_string(),
-                None if self.ids.get(rank).is_some_and(String::is_empty) => format!(
-                    "rank {rank} joined after the {:.0} s in which ranks join; start all ranks together, or give more time",
-                    self.options.join_deadline.as_secs_f64()
-                ),
-                None if rank == self.world_size => format!(
-                    "rank {rank} is one too many: rank 0 was started with world size {rank}"
-                ),
-                None => two_of(rank).to_string(),
-            };
-            let failed = Task::Failed(Code::NotSurveyed.as_str().to_owned(), text);
-            // The survey itself is over: whoever cannot be notified ends by its own deadline.
-            let _ = self.mail.put(&task_key(rank, &id, 0), &failed);
-        }
-    }
-
+    /// Takes what these ranks saw, until the round is over; returns those that left instead.
     fn collect<T: DeserializeOwned>(
         &mut self,
         began: Instant,
-        waiting: Vec<usize>,
+        mut waiting: Vec<usize>,
         tasks: &[usize],
         mut take: impl FnMut(usize, T),
-    ) -> Result<()> {
+    ) -> Result<Vec<usize>> {
         let end = began + self.options.round_deadline;
-        self.mail.sweep(waiting, end, |mail, rank| {
-            let key = format!("sight/{rank}/{}", tasks[rank].saturating_sub(1));
-            let sight = mail.take_lenient(&key)?;
-            let is_there = sight.is_some();
-            if let Some(sight) = sight {
-                take(rank, sight);
-            }
-            Ok(is_there)
-        })
-    }
-
-    fn follow(&mut self) -> Result<Box<Summary>> {
-        let rank = self.rank;
-        let id = hex::encode(&token::nonce()?[..8]);
-        let hello = Hello {
-            version: VERSION.to_owned(),
-            world_size: self.world_size,
-            id: id.clone(),
-            node: self.own_node(),
-        };
-        self.mail
-            .put(&format!("hello/{rank}"), &hello)
-            .map_err(|error| match error.to_string().contains(LEFT_BEFORE) {
-                true => two_of(rank).with_source(error),
-                false => error,
+        let mut left = Vec::new();
+        loop {
+            let mut answered = vec![false; self.world_size];
+            let until = self.next_look(end);
+            self.mail.sweep(waiting.clone(), until, |mail, rank| {
+                let key = format!("sight/{rank}/{}", tasks[rank].saturating_sub(1));
+                let sight = mail.take_lenient(&key)?;
+                answered[rank] = sight.is_some();
+                if let Some(sight) = sight {
+                    take(rank, sight);
+                }
+                Ok(answered[rank])
             })?;
-        let mut limit = self.options.join_deadline;
-        for number in 0_usize.. {
-            let key = task_key(rank, &id, number);
-            let task: Task = self.mail.wait(&key, limit + SLACK)?;
-            let key = format!("sight/{rank}/{number}");
-            match task {
-                Task::Probe { name, side, rails } => {
-                    let sight = self.probe(&name, side, rails);
-                    let failed = |error: &Error| {
-                        let code = error.code().as_str();
-                        let phase = crate::survey::FailurePhase::Join;
-                        Sight::failed(phase, code, 0.0, error.to_string())
-                    };
-                    self.answer(&key, sight, failed)?;
-                }
-                Task::Flows(task) => {
-                    let sights = self.flows(&task);
-                    let failed = |error: &Error| FlowSights::failed(error.code().as_str());
-                    self.answer(&key, sights, failed)?;
-                }
-                Task::Rest => continue,
-                Task::Over(summary) => return Ok(summary),
-                Task::Failed(code, text) if code == Code::NotSurveyed.as_str() => {
-                    return Err(Error::new(
-                        Code::NotSurveyed,
-                        format!("rank 0 reports: {text}"),
-                    ));
-                }
-                Task::Failed(..) => break,
+            waiting.retain(|&rank| !answered[rank]);
+            if waiting.is_empty() || Instant::now() >= end {
+                return Ok(left);
             }
-            // Rank 0 reports something after each round and deadline without a task.
-            limit = self.options.round_deadline.saturating_mul(3);
-        }
-        Err(
-            Error::new(Code::PeerFailed, "rank 0 ended the survey without a report")
-                .with_cure("see the output of rank 0"),
-        )
-    }
-
-    /// Leaves what this rank saw for rank 0, also when it was interrupted, which ends it.
-    fn answer<T: Serialize>(
-        &mut self,
-        key: &str,
-        seen: Result<T>,
-        failed: impl Fn(&Error) -> T,
-    ) -> Result<()> {
-        match seen {
-            Ok(seen) => self.mail.put(key, &seen),
-            Err(error) => {
-                self.mail.put(key, &failed(&error))?;
-                Err(error)
-            }
+            self.look_around()?;
+            left.extend(waiting.iter().copied().filter(|&rank| self.has_left(rank)));
+            waiting.retain(|&rank| !self.has_left(rank));
         }
     }
 

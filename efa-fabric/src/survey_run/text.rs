@@ -38,11 +38,13 @@ impl Report {
                 some(&others, most.min(MOST_OF_KIND))
             ));
         }
-        let absent = self.absent();
+        let absent = folded(&self.absent());
         if !absent.is_empty() {
             todo.push(format!("set up and survey again: {}", some(&absent, most)));
         }
-        if self.partial {
+        if self.nodes.len() < 2 {
+            todo.push("survey two nodes or more: one has no other to be measured with".to_owned());
+        } else if self.partial {
             todo.push("run the survey again: it was stopped early".to_owned());
         } else if todo.is_empty() && !self.is_healthy() {
             todo.push("run the survey again: not enough was measured".to_owned());
@@ -245,10 +247,45 @@ impl Report {
 }
 
 /// All names, or the first of many and how many more there are.
-fn some(names: &[String], most: usize) -> String {
+pub(super) fn some(names: &[String], most: usize) -> String {
     match names.len().checked_sub(most) {
         Some(more) if more > 0 => format!("{} and {more} more", names[..most].join(", ")),
         _ => names.join(", "),
+    }
+}
+
+/// Names of which more follow each other than a line can have, as the first and the last of them:
+/// `rank 3 to rank 4095`. Others as they are.
+pub(super) fn folded(names: &[String]) -> Vec<String> {
+    let mut runs: Vec<(&str, &str)> = Vec::new();
+    for name in names {
+        match runs.last_mut() {
+            Some((_, last)) if follows(last, name) => *last = name,
+            _ => runs.push((name, name)),
+        }
+    }
+    if names.len() <= MOST_OF_KIND {
+        return names.to_vec();
+    }
+    let run = |(first, last): (&str, &str)| match first == last {
+        true => first.to_owned(),
+        false => format!("{first} to {last}"),
+    };
+    runs.into_iter().map(run).collect()
+}
+
+/// Whether two names differ by their last number alone, which is one more.
+fn follows(name: &str, next: &str) -> bool {
+    let split = |text: &str| {
+        let stem = text.trim_end_matches(|c: char| c.is_ascii_digit());
+        let number = text[stem.len()..].parse::<u64>().ok()?;
+        Some((stem.to_owned(), number))
+    };
+    match (split(name), split(next)) {
+        (Some((stem, number)), Some((other, more))) => {
+            stem == other && number.checked_add(1) == Some(more)
+        }
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::report::Report;
+use super::text::folded;
 use crate::survey::wording::{digits, listed, spread};
 use crate::survey::{Failure, Options, Outcome, PairObservation, Subject, VerdictKind};
 
@@ -150,7 +151,7 @@ impl Report {
         }
         let absent = self.absent();
         if !absent.is_empty() {
-            unknown.push(format!("everything about {}", listed(&absent)));
+            unknown.push(format!("everything about {}", listed(&folded(&absent))));
         }
         if !self.expects_a_rate() {
             unknown.push(

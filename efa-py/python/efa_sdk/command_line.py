@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -19,6 +20,8 @@ WRONG_USAGE = 64
 NOT_WRITTEN = 74
 #: What a shell reports for a process that SIGINT ended.
 INTERRUPTED = 130
+#: The same for SIGTERM, which schedulers send to end a process.
+TERMINATED = 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,6 +96,31 @@ def _writing() -> Iterator[None]:
 def is_terminal() -> bool:
     """Returns whether a person reads standard output; a closed one is None in Python."""
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the process ends as after Ctrl-C."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Lets SIGTERM raise `Terminated` meanwhile, so that what is under way can take its leave.
+
+    Outside of the main thread, where no handler can be set, it does nothing.
+    """
+
+    def raise_terminated(*_: object) -> NoReturn:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, raise_terminated)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def interruptible(run: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:

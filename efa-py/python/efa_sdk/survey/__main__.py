@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import math
 import os
 import pathlib
 import socket
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from efa_sdk import choices
-from efa_sdk.command_line import INTERRUPTED, Parser, complain, reason, show
+from efa_sdk.command_line import (
+    INTERRUPTED,
+    TERMINATED,
+    Parser,
+    Terminated,
+    complain,
+    reason,
+    show,
+    terminable,
+)
 from efa_sdk.errors import EfaError, invalid_value
 from efa_sdk.progress import SurveyLine
 from efa_sdk.survey import (
@@ -31,6 +42,11 @@ from efa_sdk.survey import (
 )
 from efa_sdk.survey.leaving import leave_last
 
+#: Ranks of a survey, as `run_rank` takes them.
+MOST_RANKS = 16_384
+#: Seconds of a deadline: a day, after which the store of rank 0 closes by itself.
+LONGEST_S = 86_400.0
+
 #: Thresholds: option of the command line, type, and what it is.
 _THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
     ("loss", float, "least loss of bandwidth, as a share of the median (default: 0.10)"),
@@ -47,13 +63,37 @@ _THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
 )
 
 
+def _seconds(least: float) -> Callable[[str], float]:
+    """What reads seconds, from as many to a day."""
+
+    def read(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not least <= seconds <= LONGEST_S:
+            raise argparse.ArgumentTypeError(
+                f"'{text}' is not seconds from {least:g} to {LONGEST_S:g}"
+            )
+        return seconds
+
+    return read
+
+
+def _rails(text: str) -> int:
+    """Reads a number of rails."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not 1 or more")
+    return int(text)
+
+
 _STATUSES = """\
 exit status:
   0    healthy: every node was measured, and no fault was found
   1    findings: there is evidence against a node, a link or the network
   2    could not be surveyed: a rank never joined, a token was refused, libfabric is missing, ...
   64   wrong usage
-  130  interrupted
+  130  interrupted; 143 terminated, as by a scheduler
 """
 
 
@@ -117,7 +157,7 @@ def _add_pairs(parser: argparse.ArgumentParser) -> None:
         "--source-address",
         help="local IP address, for providers that take one (default: the provider's choice)",
     )
-    parser.add_argument("--rails", type=int, help="most EFA devices to measure (default: all)")
+    parser.add_argument("--rails", type=_rails, help="most EFA devices to measure (default: all)")
     parser.add_argument(
         "--mode",
         default="full",
@@ -186,12 +226,15 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--join-deadline-s",
-        type=float,
+        type=_seconds(0),
         default=120.0,
         help="seconds for all ranks to join (default: 120)",
     )
     parser.add_argument(
-        "--round-deadline-s", type=float, default=30.0, help="seconds for each round (default: 30)"
+        "--round-deadline-s",
+        type=_seconds(0.1),
+        default=30.0,
+        help="seconds for each round, 0.1 or more (default: 30)",
     )
 
 
@@ -220,11 +263,20 @@ def _arguments(argv: Sequence[str] | None, parser: argparse.ArgumentParser) -> a
     given = parser.parse_args(argv)
     if given.rank is None or given.world_size is None:
         parser.error("--rank and --world-size are needed: no launcher's variables set them")
+    if not 1 <= given.world_size <= MOST_RANKS:
+        parser.error(
+            f"--world-size {given.world_size}: a survey has 1 to {MOST_RANKS:,} ranks; "
+            "survey parts of a larger cluster"
+        )
     if not 0 <= given.rank < given.world_size:
-        parser.error(f"rank {given.rank} is not below world size {given.world_size}")
+        most = given.world_size - 1
+        parser.error(f"--rank {given.rank}: ranks of world size {given.world_size} are 0 to {most}")
     host, _, port = given.rendezvous.rpartition(":")
-    if not host or not port.isdecimal():
-        parser.error(f"'{given.rendezvous}' is not HOST:PORT")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        parser.error(
+            f"--rendezvous '{given.rendezvous}' is not HOST:PORT, with a port from 1 to 65535 "
+            "that all ranks know"
+        )
     try:
         given.options = _options(given)
     except EfaError as error:
@@ -246,15 +298,50 @@ def _options(given: argparse.Namespace) -> SurveyOptions:
     )
 
 
-def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
-    token = given.token_file.read_text().strip()
+def _token(file: pathlib.Path) -> str:
+    """The secret in a file."""
+    cure = "write random text there, such as with: openssl rand -hex 32"
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise invalid_value("token_file", str(file), "a file of text", cure) from None
     if not token:
+        raise invalid_value("token_file", str(file), "a file with a token", cure)
+    return token
+
+
+def _store(token: str, host: str, port: str) -> StoreServer:
+    """What the ranks meet through, on the address that is named, and no other."""
+    try:
+        address = socket.gethostbyname(host.strip("[]")) if ":" not in host else host
+    except OSError as error:
+        raise OSError(
+            f"the host of --rendezvous, '{host}', has no known address: {error.strerror}; "
+            "give a name that all ranks resolve, or an address of rank 0's machine"
+        ) from None
+    if not _is_own(address.strip("[]")):
         raise invalid_value(
-            "token_file",
-            str(given.token_file),
-            "a file with a token",
-            "write some random text there",
+            "rendezvous",
+            f"{host}:{port}",
+            "an address of this machine, where rank 0 runs",
+            "run rank 0 on the machine that is named, or name this one",
         )
+    return StoreServer(token, address=f"{address}:{port}")
+
+
+def _is_own(address: str) -> bool:
+    """Whether this machine has the address: a port of it can be bound."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            return error.errno != errno.EADDRNOTAVAIL
+    return True
+
+
+def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
+    token = _token(given.token_file)
     host, _, port = given.rendezvous.rpartition(":")
     provider = given.provider or choose_provider()
     pair = PairOptions(
@@ -267,9 +354,7 @@ def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
     line = SurveyLine(disable=True if given.quiet else False if given.progress else None)
     server = None
     if given.rank == 0:
-        # On the address that is named, and no other.
-        address = socket.gethostbyname(host.strip("[]")) if ":" not in host else host
-        server = StoreServer(token, address=f"{address}:{port}")
+        server = _store(token, host, port)
     try:
         # An outage of the store that is shorter than a round ends nothing: TCP, which doubles its
         # pauses, is through in twice that. A store that is gone for good states nothing either.
@@ -309,27 +394,41 @@ def _node_name(given: argparse.Namespace) -> str:
 
 
 def _keep(report: SurveyReport, given: argparse.Namespace, prog: str) -> None:
-    """Writes the report where rank 0 was asked to; a collector never sees half of the metrics."""
-    try:
-        if given.save is not None:
-            report.save(given.save)
-        if given.openmetrics is not None:
-            part = given.openmetrics.with_name(f"{given.openmetrics.name}.{os.getpid()}.part")
-            part.write_text(report.to_openmetrics())
-            part.replace(given.openmetrics)
-    except (EfaError, OSError) as error:
+    """Writes the report where rank 0 was asked to, each file whatever becomes of the other."""
+    for path, write in ((given.save, report.save), (given.openmetrics, _metrics_of(report))):
+        try:
+            if path is not None:
+                write(path)
         # The survey was made: its status states how that went.
-        complain(prog, f"rank {given.rank}: {reason(error)}")
+        except EfaError as error:
+            complain(prog, f"rank {given.rank}: {error}")
+        except OSError as error:
+            complain(prog, f"rank {given.rank}: {path} was not written: {reason(error)}")
+
+
+def _metrics_of(report: SurveyReport) -> Callable[[pathlib.Path], None]:
+    """What writes the metrics to a file, of which a collector never sees half."""
+
+    def write(path: pathlib.Path) -> None:
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_text(report.to_openmetrics())
+        part.replace(path)
+
+    return write
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.survey") -> int:
     """The command line; the exit statuses are in its help."""
     given = _arguments(argv, parser(prog))
     try:
-        report = _run(given)
+        with terminable():
+            report = _run(given)
     except (EfaError, OSError, ValueError) as error:
         complain(prog, f"rank {given.rank}: {reason(error)}")
         return 2
+    except Terminated:
+        complain(prog, f"rank {given.rank}: terminated")
+        return TERMINATED
     except KeyboardInterrupt:
         complain(prog, f"rank {given.rank}: interrupted")
         return INTERRUPTED
