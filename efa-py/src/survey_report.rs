@@ -283,7 +283,7 @@ value_class! {
     /// depend on the number of nodes: of many names and sentences it has the first 8, and long ones
     /// end with `…`.
     SurveySummary(runs::Summary) {
-        /// Whether the survey came to its end and found nothing worse than remarks.
+        /// Whether the survey came to its end and found no fault: `problems` may have warnings.
         healthy: bool = |s| s.status == runs::Status::Healthy;
         /// `healthy`, `findings` or `not_surveyed`, as of the report.
         status: String = |s| s.status.as_str().to_owned();
@@ -327,7 +327,9 @@ impl SurveySummary {
 value_class! {
     /// The result of a survey: `str()` is a table, and notebooks show a heatmap.
     SurveyReport(runs::Report) {
-        /// Whether the survey came to its end and found nothing worse than remarks.
+        /// Whether the survey came to its end, measured every node and found no fault. There may be
+        /// warnings, such as a node with up to half more latency: `problems` has them, and
+        /// `action` names them.
         healthy: bool = |report| report.is_healthy();
         /// `healthy`; `findings`, with evidence against a node, a link or the network; or
         /// `not_surveyed`, when nothing was found and not everything was measured.
@@ -341,9 +343,11 @@ value_class! {
         /// Nodes that took no part, by name: they never joined, or their set-up kept them from
         /// measuring. `nodes[i].state` states why.
         absent: Vec<String> = |report| report.absent();
-        /// Nodes that are slow themselves, or one of their rails is, by name.
+        /// Nodes with the fault that they are slow themselves, or one of their rails is, by name:
+        /// none in a healthy report. Warnings are in `problems`, remarks in `findings`.
         slow_nodes: Vec<String> = |report| report.slow_nodes();
-        /// Links that are slow while both nodes are not, by names.
+        /// Links with the fault that they are slow while both nodes are not, by names: none in a
+        /// healthy report. Warnings are in `problems`, remarks in `findings`.
         slow_links: Vec<(String, String)> = |report| report.slow_links();
         /// Nodes that joined and that nobody reached, or that stopped answering, by name.
         unreachable_nodes: Vec<String> = |report| report.unreachable_nodes();
@@ -355,7 +359,8 @@ value_class! {
         unknown: Vec<String> = |report| report.unknown();
         /// All findings as sentences, worst first; many of one kind are one.
         findings: Vec<String> = |report| report.findings();
-        /// Findings that are worse than remarks.
+        /// Findings that are worse than remarks: faults, and warnings, which a healthy report may
+        /// have.
         problems: Vec<String> = |report| report.problems();
         /// The nodes, by number.
         nodes: Rows<SurveyNode> = |report| rows(&report.nodes);

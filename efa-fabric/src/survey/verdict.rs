@@ -145,7 +145,8 @@ pub struct Evidence {
     /// Difference of `value` from `typical` in percent: below 0 for a loss of bandwidth, above 0
     /// for a gain of latency.
     pub change_percent: Option<f64>,
-    /// Robust z: the difference in units of 1.4826 × MAD of the cluster.
+    /// Robust z: the difference in units of 1.4826 × MAD of the cluster, with the sign of
+    /// `change_percent`: below 0 for less bandwidth, above 0 for more latency.
     pub z: Option<f64>,
     /// Measurements of the subject, of which `value` is the median.
     pub observations: usize,

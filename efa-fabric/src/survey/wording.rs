@@ -12,7 +12,7 @@ mod partition;
 mod parts;
 
 pub(crate) use self::few::spread;
-pub(crate) use self::parts::{digits, listed};
+pub(crate) use self::parts::{counted, digits, listed};
 
 impl Verdict {
     pub(crate) fn new(
@@ -89,6 +89,37 @@ pub(crate) fn subject(verdict: &Verdict, names: &[String]) -> String {
             Some(label) => format!("the group {label}"),
             None => format!("group {group}"),
         },
+    }
+}
+
+/// What a warning is about, in a few words.
+pub(crate) fn brief(verdict: &Verdict, names: &[String]) -> String {
+    let e = &verdict.evidence;
+    let subject = subject(verdict, names);
+    let change = e.change_percent.unwrap_or_default().abs();
+    let again = match verdict.confidence {
+        Confidence::Low => ", not measured again",
+        Confidence::Medium | Confidence::High => "",
+    };
+    match (verdict.kind, verdict.subject) {
+        (VerdictKind::SlowBandwidth, _) => {
+            format!("{subject} has {change:.0} % less bandwidth{again}")
+        }
+        (VerdictKind::HighLatency, _) => {
+            format!("{subject} has {change:.0} % more latency{again}")
+        }
+        (VerdictKind::Contention, Subject::Cluster) => "pairs share capacity".to_owned(),
+        (VerdictKind::Contention, _) => format!("{subject} is slower only when concurrent"),
+        (VerdictKind::Unstable, _) => format!("{subject} is unstable"),
+        (VerdictKind::UnevenRail, _) => match e.rail {
+            Some(rail) => format!("rail {rail} is slower than the others"),
+            None => "rails differ".to_owned(),
+        },
+        (VerdictKind::Structure, _) => "pairs differ as no node explains".to_owned(),
+        (VerdictKind::Intermittent, Subject::Cluster) => "pairs failed several times".to_owned(),
+        (VerdictKind::Intermittent, _) => format!("{subject} failed several times"),
+        (VerdictKind::NotEnoughData, _) => format!("not enough data about {subject}"),
+        _ => subject,
     }
 }
 
@@ -190,8 +221,8 @@ fn slow(verdict: &Verdict, subject: &str, names: &[String]) -> String {
     }
     match e.alone_change_percent {
         Some(alone) => format!(
-            "{subject} {difference}; alone, {} times, {alone:+.0} %",
-            e.alone_observations
+            "{subject} {difference}; alone, {}, {alone:+.0} %",
+            counted(e.alone_observations, "time")
         ),
         None => format!("{subject} {difference}; not measured again alone"),
     }
@@ -206,9 +237,9 @@ fn contention(verdict: &Verdict, subject: &str, names: &[String]) -> String {
         );
     }
     format!(
-        "{subject} {} only when concurrent; alone, {} times, {alone:+.0} %: shared capacity, not a fault",
+        "{subject} {} only when concurrent; alone, {}, {alone:+.0} %: shared capacity, not a fault",
         difference(e, names, verdict.subject),
-        e.alone_observations,
+        counted(e.alone_observations, "time"),
     )
 }
 
@@ -311,10 +342,10 @@ fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
         _ => "the median of the other nodes",
     };
     format!(
-        "has {:.0} % {compared}{direction} than {than} (median {} {unit} of {} measurements, against {} of {}; z {:.1})",
+        "has {:.0} % {compared}{direction} than {than} (median {} {unit} of {}, against {} of {}; z {:.1})",
         change.abs(),
         digits(e.value.unwrap_or_default()),
-        e.observations,
+        counted(e.observations, "measurement"),
         digits(e.typical.unwrap_or_default()),
         e.compared,
         e.z.unwrap_or_default(),
@@ -322,7 +353,8 @@ fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
 }
 
 fn unstable(e: &Evidence, subject: &str) -> String {
-    let mut text = format!("{subject} is unstable: of {} measurements", e.tried);
+    let tried = counted(e.tried, "measurement");
+    let mut text = format!("{subject} is unstable: of {tried}");
     if e.failed > 0 {
         let _ = write!(text, ", {} failed{}", e.failed, failure(e));
     }
@@ -350,13 +382,13 @@ fn unstable(e: &Evidence, subject: &str) -> String {
 fn populations(e: &Evidence, name: &impl Fn(usize) -> String) -> String {
     let nodes: Vec<String> = e.nodes.iter().map(|&node| name(node)).collect();
     format!(
-        "the nodes fall into two populations: {} of {} are slower, with {} Gbit/s (median of {} measurements) against {} Gbit/s among the others ({} measurements); the slower ones: {}",
+        "the nodes fall into two populations: {} of {} are slower, with {} Gbit/s (median of {}) against {} Gbit/s among the others ({}); the slower ones: {}",
         nodes.len(),
         e.tried,
         digits(e.value.unwrap_or_default()),
-        e.observations,
+        counted(e.observations, "measurement"),
         digits(e.typical.unwrap_or_default()),
-        e.compared,
+        counted(e.compared, "measurement"),
         listed(&nodes)
     )
 }

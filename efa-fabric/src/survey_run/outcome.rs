@@ -189,12 +189,12 @@ mod tests {
         }
         let report = survey.report(1.0);
         assert_eq!((report.pairs(), report.absent().len()), (1, 2));
-        let said = "4 nodes over tcp: not enough was measured; 1 pairs in ";
+        let said = "4 nodes over tcp: not enough was measured; 1 pair in ";
         assert!(report.headline().starts_with(said), "{report}");
         assert!(
             report
                 .headline()
-                .contains(" 1 measurements, 0 of them failed"),
+                .contains(" 1 measurement, 0 of them failed"),
             "{report}"
         );
         assert!(

@@ -7,8 +7,8 @@ use super::time::{LAST_UNIX_S, utc};
 use crate::median::median;
 use crate::survey::collective::Collective;
 use crate::survey::{
-    Conclusion, Observations, Options, Outcome, PairObservation, Severity, Subject, VerdictKind,
-    rank,
+    Conclusion, Observations, Options, Outcome, PairObservation, Severity, Subject, Verdict,
+    VerdictKind, rank,
 };
 
 /// The version that writes reports.
@@ -126,7 +126,8 @@ impl Report {
     }
 
     /// Returns whether the survey came to its end, measured every node, lost none and found no
-    /// fault. There may be warnings: see [`problems`](Self::problems).
+    /// fault. There may be warnings, which [`problems`](Self::problems) has and
+    /// [`action`](Self::action) names.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         !self.partial
@@ -204,14 +205,16 @@ impl Report {
         nodes
     }
 
-    /// Returns nodes that are slow themselves, or one of their rails is, by name.
+    /// Returns nodes with the fault that they are slow themselves, or one of their rails is, by
+    /// name: none where the report is healthy. Warnings are in [`problems`](Self::problems), what
+    /// was not measured again in [`findings`](Self::findings).
     #[must_use]
     pub fn slow_nodes(&self) -> Vec<String> {
         let mut slow: Vec<usize> = self
             .conclusion
             .verdicts
             .iter()
-            .filter(|verdict| is_slow(verdict.kind))
+            .filter(|verdict| is_slow(verdict))
             .filter_map(|verdict| match verdict.subject {
                 Subject::Node { node } | Subject::Rail { node, .. } => Some(node),
                 _ => None,
@@ -222,7 +225,8 @@ impl Report {
         self.names_of(&slow)
     }
 
-    /// Links that are slow while both nodes are not, by name.
+    /// Returns links with the fault that they are slow while both nodes are not, by name: none where
+    /// the report is healthy. Warnings and remarks are where those of nodes are.
     #[must_use]
     pub fn slow_links(&self) -> Vec<(String, String)> {
         self.links(is_slow)
@@ -249,7 +253,7 @@ impl Report {
     /// Returns pairs that did not reach each other while both reach others, by name.
     #[must_use]
     pub fn unreachable_links(&self) -> Vec<(String, String)> {
-        self.links(|kind| kind == VerdictKind::Unreachable)
+        self.links(|verdict| verdict.kind == VerdictKind::Unreachable)
     }
 
     /// Returns medians for each node.
@@ -343,12 +347,12 @@ impl Report {
             .collect()
     }
 
-    fn links(&self, wanted: impl Fn(VerdictKind) -> bool) -> Vec<(String, String)> {
+    fn links(&self, wanted: impl Fn(&Verdict) -> bool) -> Vec<(String, String)> {
         let name = |node: usize| self.name(node).to_owned();
         self.conclusion
             .verdicts
             .iter()
-            .filter(|verdict| wanted(verdict.kind))
+            .filter(|verdict| wanted(verdict))
             .filter_map(|verdict| match verdict.subject {
                 Subject::Link { a, b } => Some((name(a), name(b))),
                 _ => None,
@@ -413,6 +417,7 @@ impl OfNode {
     }
 }
 
-fn is_slow(kind: VerdictKind) -> bool {
-    matches!(kind, VerdictKind::SlowBandwidth | VerdictKind::HighLatency)
+fn is_slow(verdict: &Verdict) -> bool {
+    let kinds = [VerdictKind::SlowBandwidth, VerdictKind::HighLatency];
+    verdict.severity == Severity::Fault && kinds.contains(&verdict.kind)
 }

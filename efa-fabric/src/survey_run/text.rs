@@ -7,11 +7,13 @@ use efa_core::text::plain;
 
 use super::report::Report;
 use super::state::Status;
-use crate::survey::wording::{digits, listed, subject};
+use crate::survey::wording::{brief, counted, digits, listed, subject};
 use crate::survey::{Outcome, PairObservation, Severity, Subject, Verdict};
 
 /// More verdicts of one kind than this are one sentence.
 const MOST_OF_KIND: usize = 8;
+/// Warnings that the first line has.
+const WARNINGS_NAMED: usize = 3;
 /// Nodes that are bad in part are named this often, in percent, or it is reported how often they are.
 const SURELY_NAMED: f64 = 95.0;
 
@@ -67,8 +69,31 @@ impl Report {
                 )
             }
             0 => "nothing to do: no fault was found".to_owned(),
-            1 => "nothing to take out; 1 warning to review".to_owned(),
-            warnings => format!("nothing to take out; {warnings} warnings to review"),
+            warnings => format!(
+                "nothing to take out; {} to review{}",
+                counted(warnings, "warning"),
+                self.what_warns(warnings)
+            ),
+        }
+    }
+
+    /// The first warnings in a few words each, and how many more of them all there are.
+    fn what_warns(&self, all: usize) -> String {
+        let names = self.names();
+        let verdicts = self.conclusion.verdicts.iter();
+        let verdicts = verdicts.filter(|v| v.severity == Severity::Warning);
+        let differences = self.differences();
+        let differences = differences.iter();
+        let differences = differences.filter(|d| d.severity == Severity::Warning);
+        let said: Vec<String> = verdicts
+            .map(|verdict| brief(verdict, &names))
+            .chain(differences.map(|d| format!("{} differs", d.what)))
+            .take(WARNINGS_NAMED)
+            .collect();
+        match all.saturating_sub(said.len()) {
+            _ if said.is_empty() => String::new(),
+            0 => format!(": {}", said.join(", ")),
+            more => format!(": {} and {more} more", said.join(", ")),
         }
     }
 
@@ -120,17 +145,21 @@ impl Report {
         let failed = |o: &&PairObservation| matches!(o.outcome, Outcome::Failed(_));
         let measurements = self.of_pairs().count();
         format!(
-            "{} nodes over {}: {}; {} pairs in {} rounds, {measurements} measurements, {} of them failed{}{}{}",
-            self.nodes.len(),
+            "{} over {}: {}; {} in {}, {}, {} of them failed{}{}{}",
+            counted(self.nodes.len(), "node"),
             self.provider,
             match self.status() {
                 Status::Healthy if self.is_blind() => format!("nothing failed, {}", self.spread()),
-                Status::Healthy => "no fault was found".to_owned(),
+                Status::Healthy => match self.problems().len() {
+                    0 => "no fault was found".to_owned(),
+                    warnings => format!("no fault was found, {}", counted(warnings, "warning")),
+                },
                 Status::NotSurveyed => "not enough was measured".to_owned(),
                 Status::Findings => "something is wrong".to_owned(),
             },
-            self.pairs(),
-            self.rounds,
+            counted(self.pairs(), "pair"),
+            counted(self.rounds, "round"),
+            counted(measurements, "measurement"),
             self.of_pairs().filter(failed).count(),
             match self.failures_of_rails() {
                 (0, _) => String::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::report::Report;
 use super::text::folded;
-use crate::survey::wording::{digits, listed, spread};
+use crate::survey::wording::{counted, digits, listed, spread};
 use crate::survey::{Failure, Options, Outcome, PairObservation, Subject, VerdictKind};
 
 /// Failures of a rail that are no accident, where it never worked.
@@ -32,8 +32,11 @@ impl DeadRail<'_> {
 
     pub(super) fn statement(&self) -> String {
         format!(
-            "rail {} failed in {} of {1} measurements, between all nodes that have it ({}): look at its network cards, cables and switches, and at the provider",
-            self.rail, self.times, self.failure.code
+            "rail {} failed in {} of {}, between all nodes that have it ({}): look at its network cards, cables and switches, and at the provider",
+            self.rail,
+            self.times,
+            counted(self.times, "measurement"),
+            self.failure.code
         )
     }
 }
@@ -178,6 +181,8 @@ impl Report {
 
 #[cfg(test)]
 mod few;
+#[cfg(test)]
+mod warnings;
 
 #[cfg(test)]
 mod tests {
@@ -247,7 +252,7 @@ mod tests {
     fn a_rail_that_failed_the_only_time_is_no_finding_and_no_health() {
         let report = surveyed(2, |rail, _| rail == 2);
         assert_eq!(report.status(), Status::NotSurveyed, "{report}");
-        let said = "rail 2 failed in 1 of 1 measurements, between all nodes";
+        let said = "rail 2 failed in 1 of 1 measurement, between all nodes";
         assert!(report.to_string().contains(said), "{report}");
         assert!(!report.action().contains("nothing failed"), "{report}");
         // Where no rail works, the pair states this.

@@ -6395,7 +6395,9 @@ class SurveyReport:
     @property
     def healthy(self, /) -> bool:
         """
-        Whether the survey came to its end and found nothing worse than remarks.
+        Whether the survey came to its end, measured every node and found no fault. There may be
+        warnings, such as a node with up to half more latency: `problems` has them, and
+        `action` names them.
         """
     @staticmethod
     def history(folder: "str | os.PathLike[str]") -> list[SurveyReport]:
@@ -6451,7 +6453,8 @@ class SurveyReport:
     @property
     def problems(self, /) -> list[str]:
         """
-        Findings that are worse than remarks.
+        Findings that are worse than remarks: faults, and warnings, which a healthy report may
+        have.
         """
     @property
     def provider(self, /) -> str:
@@ -6488,12 +6491,14 @@ class SurveyReport:
     @property
     def slow_links(self, /) -> list[tuple[str, str]]:
         """
-        Links that are slow while both nodes are not, by names.
+        Links with the fault that they are slow while both nodes are not, by names: none in a
+        healthy report. Warnings are in `problems`, remarks in `findings`.
         """
     @property
     def slow_nodes(self, /) -> list[str]:
         """
-        Nodes that are slow themselves, or one of their rails is, by name.
+        Nodes with the fault that they are slow themselves, or one of their rails is, by name:
+        none in a healthy report. Warnings are in `problems`, remarks in `findings`.
         """
     @property
     def status(self, /) -> SurveyStatus:
@@ -6616,7 +6621,7 @@ class SurveySummary:
     @property
     def healthy(self, /) -> bool:
         """
-        Whether the survey came to its end and found nothing worse than remarks.
+        Whether the survey came to its end and found no fault: `problems` may have warnings.
         """
     @property
     def node(self, /) -> str:

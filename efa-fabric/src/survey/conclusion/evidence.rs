@@ -6,6 +6,19 @@ use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
 
+/// More latency than this is a fault, and up to it a warning (logarithm: 50 % more). Where a node is
+/// in the network makes up some of its latency, which no repair ends; half as much again is chosen,
+/// and not measured, as more than that explains.
+const GRAVE_LATENCY: f64 = -0.405;
+
+/// How bad an effect is that was confirmed: less bandwidth is a fault, more latency from a limit on.
+pub(super) fn severity_of(quantity: Quantity, effect: f64) -> Severity {
+    match quantity {
+        Quantity::Latency if effect > GRAVE_LATENCY => Severity::Warning,
+        Quantity::Bandwidth | Quantity::Latency => Severity::Fault,
+    }
+}
+
 /// What was measured of a subject and of those that it is compared with; `alone` is the
 /// difference while nothing else was measured.
 pub(super) fn evidence(
@@ -23,7 +36,7 @@ pub(super) fn evidence(
         quantity: Some(channel.quantity),
         rail: channel.rail,
         change_percent: compared.map(change),
-        z: Some(z),
+        z: Some(sign * z),
         observations: compared.map_or(0, |c| c.count),
         value: compared.map(|c| c.value),
         typical: compared.map(|c| c.typical),

@@ -6,7 +6,7 @@ use super::super::attribution::{Alone, Analysis, Channel, LinkFinding, NodeFindi
 use super::super::verdict::{
     Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
-use super::evidence::evidence;
+use super::evidence::{evidence, severity_of};
 
 /// Another rail or direction counts as bad as well from this effect on (logarithm: 6 %).
 const BAD_AS_WELL: f64 = -0.06;
@@ -19,8 +19,6 @@ const ALIKE: usize = 8;
 const CLEAR_Z: f64 = 5.0;
 /// From this effect on, a warning is given without having measured again (logarithm: 14 %).
 const CLEAR_EFFECT: f64 = -0.15;
-/// Latency above this is a fault and not a warning (logarithm: 50 % more).
-const GRAVE_LATENCY: f64 = -0.405;
 
 /// The verdicts on nodes and rails for one quantity.
 pub(super) fn of_nodes(
@@ -194,14 +192,9 @@ fn verdict(
         (_, Quantity::Bandwidth) => VerdictKind::SlowBandwidth,
         (_, Quantity::Latency) => VerdictKind::HighLatency,
     };
-    let grave = channel.quantity == Quantity::Bandwidth || effect <= GRAVE_LATENCY;
     let (severity, confidence) = match state {
         Alone::StillBad => (
-            if grave {
-                Severity::Fault
-            } else {
-                Severity::Warning
-            },
+            severity_of(channel.quantity, effect),
             if z <= -CLEAR_Z {
                 Confidence::High
             } else {

@@ -4,7 +4,7 @@ use super::super::attribution::{Analysis, Channel, Compared, Populations};
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
-use super::evidence::evidence;
+use super::evidence::{evidence, severity_of};
 use crate::median::median;
 
 /// This many slow links are single faults; above a share of the pairs, they are structure.
@@ -14,8 +14,6 @@ const SINGLE_SHARE: f64 = 0.015;
 pub(super) const OF_LEVEL: f64 = 0.85;
 /// More statements of one kind than this are one.
 const MOST_OF_KIND: usize = 8;
-/// Latency above this is a fault and not a warning (logarithm: 50 % more).
-const GRAVE_LATENCY: f64 = -0.405;
 
 /// The verdicts on groups that are slow as a whole.
 pub(super) fn groups(analysis: &Analysis) -> Vec<Verdict> {
@@ -42,13 +40,11 @@ pub(super) fn groups(analysis: &Analysis) -> Vec<Verdict> {
                 typical,
                 compared: group.others.len(),
             };
-            let grave =
-                quantity == Quantity::Bandwidth || compared.effect(quantity) <= GRAVE_LATENCY;
-            let (kind, severity) = match quantity {
-                Quantity::Bandwidth => (VerdictKind::SlowBandwidth, Severity::Fault),
-                Quantity::Latency if grave => (VerdictKind::HighLatency, Severity::Fault),
-                Quantity::Latency => (VerdictKind::HighLatency, Severity::Warning),
+            let kind = match quantity {
+                Quantity::Bandwidth => VerdictKind::SlowBandwidth,
+                Quantity::Latency => VerdictKind::HighLatency,
             };
+            let severity = severity_of(quantity, compared.effect(quantity));
             let evidence = Evidence {
                 label: Some(group.label.clone()),
                 nodes: group.nodes.clone(),

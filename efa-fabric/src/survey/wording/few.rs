@@ -1,6 +1,6 @@
 //! Sentences on the rates of few nodes.
 
-use super::parts::{digits, listed};
+use super::parts::{counted, digits, listed};
 use crate::survey::verdict::{Direction, Evidence, WayRate};
 
 /// Ways that one sentence names.
@@ -12,11 +12,11 @@ pub(crate) fn spread(e: &Evidence) -> Option<String> {
     let (least, most) = (e.value?, e.typical?);
     let times = match e.slow_value {
         Some(single) => format!(
-            "medians of {} measurements, single ones from {}",
-            e.observations,
+            "medians of {}, single ones from {}",
+            counted(e.observations, "measurement"),
             digits(single)
         ),
-        None => format!("{} measurements", e.observations),
+        None => counted(e.observations, "measurement"),
     };
     Some(format!(
         "{} to {} Gbit/s ({times})",

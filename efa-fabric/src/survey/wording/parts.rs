@@ -10,6 +10,11 @@ pub(crate) fn listed(names: &[String]) -> String {
     }
 }
 
+/// A number of things, in the singular where it is one.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Three significant digits: more were not measured.
 pub(crate) fn digits(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
