@@ -32,9 +32,10 @@ mod reading;
 mod unstable;
 mod ways;
 
+pub(crate) use alone::{CONTENTION, LINK_CONTENTION};
 pub(crate) use analysis::Analysis;
 pub(crate) use channel::Channel;
-pub(crate) use finding::{Alone, LinkFinding, NodeFinding, Pass};
+pub(crate) use finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, Pass};
 pub(crate) use measured::Compared;
 pub(crate) use populations::Populations;
 pub(crate) use unstable::Unstable;

@@ -9,8 +9,10 @@
 //! | `expected` | rates below the expected ones |
 //! | `few` | rates of few nodes that differ |
 //! | `rails` | rails that are slow between all nodes |
+//! | `contradiction` | verdicts that their own numbers contradict |
 //! | `evidence` | the numbers behind a verdict |
 
+mod contradiction;
 mod evidence;
 mod expected;
 mod failures;
@@ -24,6 +26,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use self::contradiction::without_contradicted;
 use self::evidence::percent;
 use self::expected::{expected, small};
 use self::failures::failures;
@@ -144,6 +147,7 @@ pub(crate) fn conclude(
     if let Some(populations) = &populations {
         verdicts.push(populated(populations, &analysis));
     }
+    let verdicts = without_contradicted(verdicts, &options.thresholds);
     let verdicts = many(&analysis, populations.is_some(), verdicts);
     let named = power::of_survey(observations, fresh_from);
     finish(observations.nodes(), &analysis, verdicts, named)

@@ -175,7 +175,8 @@ pub struct Evidence {
     /// Sets of nodes that do not reach each other, the smallest first, each ascending.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<Vec<usize>>,
-    /// The difference while nothing else was measured, in percent.
+    /// The difference while nothing else was measured, in percent; where all pairs are faster or
+    /// slower alone, from what those are.
     pub alone_change_percent: Option<f64>,
     /// Measurements alone.
     pub alone_observations: usize,

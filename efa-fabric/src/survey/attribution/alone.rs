@@ -17,9 +17,9 @@ const KEPT_ALONE_LATENCY: f64 = 0.3;
 const LEAST_ALONE: f64 = -0.06;
 const LEAST_ALONE_LATENCY: f64 = -0.05;
 /// A loss of a link by concurrency has to be this clear (logarithm: 18 %).
-const LINK_CONTENTION: f64 = -0.20;
+pub(crate) const LINK_CONTENTION: f64 = -0.20;
 /// A loss by concurrency has to be this clear (logarithm: 14 %).
-const CONTENTION: f64 = -0.15;
+pub(crate) const CONTENTION: f64 = -0.15;
 /// A node that is better alone by this is worth a round more (logarithm: 22 %).
 const CLEARLY_BETTER: f64 = -0.25;
 /// What was measured since a node was suspected is this many standard errors below.
@@ -118,14 +118,25 @@ impl Analysis {
         let controls = values.iter().filter(|control| control.once || !once);
         let mut falls: Vec<f64> = controls.map(|control| control.fall).collect();
         let is_much = |gain: &f64| gain.abs() >= -CONTENTION;
-        let gain = median(&mut gains).filter(|gain| *gain > 0.0 && is_much(gain));
-        // Latency has one value: a single pair alone is no fall of all.
+        // Latency has one value: a single pair alone is no gain or fall of all.
         let least = match channel.quantity {
             Quantity::Bandwidth => 0.0,
             Quantity::Latency => CLEAR * channel.noise() / (falls.len().max(1) as f64).sqrt(),
         };
+        let gain = median(&mut gains).filter(|gain| *gain > least && is_much(gain));
         let fall = || median(&mut falls).filter(|fall| *fall < -least && is_much(fall));
         gain.or_else(fall).unwrap_or(0.0)
+    }
+
+    /// What was measured of a subject alone, less what everybody gains or loses alone.
+    pub(crate) fn alone_against_others(
+        &self,
+        channel: usize,
+        alone: Option<(f64, usize)>,
+        suspects: &BTreeSet<usize>,
+    ) -> Option<(f64, usize)> {
+        let (effect, count) = alone?;
+        Some((effect - self.gain(&self.channels[channel], suspects), count))
     }
 
     /// What measuring again states of a finding.

@@ -7,7 +7,7 @@ use super::super::verdict::Direction;
 pub(super) const SCREEN_EFFECT: f64 = 0.85;
 /// There are many more links than nodes, and fewer measurements of each: a verdict on a link needs
 /// this multiple of the least effect.
-pub(super) const LINK_CLAIM: f64 = 1.15;
+pub(crate) const LINK_CLAIM: f64 = 1.15;
 
 /// The pass of the analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(crate) struct LinkFinding {
     pub(crate) direction: Direction,
     pub(crate) effect: f64,
     pub(crate) z: f64,
+    /// The z that a verdict is given by: of all of its measurements, against the error of their mean.
+    pub(crate) z_of_all: f64,
     pub(crate) count: usize,
     pub(crate) alone: Option<(f64, usize)>,
 }

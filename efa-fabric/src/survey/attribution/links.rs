@@ -173,12 +173,13 @@ impl LinkTest<'_> {
         }
         let alone = self.channel.alone_of_link(pair, direction);
         let z = effect / spread;
+        let all = count + alone.map_or(0, |(_, count)| count);
+        let pooled = pooled(effect, count, alone);
+        let z_of_all = pooled / self.channel.link_error(pair, direction, spread, all);
         let stands_out = match self.pass {
             Pass::Screen => z <= -screen_z,
             Pass::Alone | Pass::Verdict => {
-                let all = count + alone.map_or(0, |(_, count)| count);
-                let pooled = pooled(effect, count, alone);
-                let z = pooled / self.channel.link_error(pair, direction, spread, all);
+                let z = z_of_all;
                 let fresh = self.channel.fresh_of_link(pair, direction);
                 let error = self.channel.error_of(spread, fresh.1);
                 let chance = || self.channel.chance_of_link(pair, direction, self.claim);
@@ -207,6 +208,7 @@ impl LinkTest<'_> {
             direction,
             effect,
             z,
+            z_of_all,
             count,
             alone,
         })

@@ -66,7 +66,7 @@ pub(super) fn of_nodes(
             .map(|(f, _)| *f)
             .collect();
         for (subject, finding) in subjects(analysis, quantity, node, &same) {
-            verdicts.push(of_node(analysis, subject, finding, state));
+            verdicts.push(of_node(analysis, subject, finding, state, suspects));
         }
     }
 }
@@ -123,7 +123,13 @@ fn subjects<'a>(
         .collect()
 }
 
-fn of_node(analysis: &Analysis, subject: Subject, finding: &NodeFinding, state: Alone) -> Verdict {
+fn of_node(
+    analysis: &Analysis,
+    subject: Subject,
+    finding: &NodeFinding,
+    state: Alone,
+    suspects: &BTreeSet<usize>,
+) -> Verdict {
     let channel = &analysis.channels[finding.channel];
     let other = match finding.direction {
         Direction::Sends => Direction::Receives,
@@ -139,7 +145,7 @@ fn of_node(analysis: &Analysis, subject: Subject, finding: &NodeFinding, state: 
             channel,
             channel.compare_node(finding.node, direction),
             finding.z,
-            finding.alone,
+            analysis.alone_against_others(finding.channel, finding.alone, suspects),
         )
     };
     verdict(channel, subject, finding.effect, finding.z, state, evidence)
@@ -167,8 +173,8 @@ pub(super) fn of_link(
         ..evidence(
             channel,
             channel.compare_link(finding.pair, finding.direction),
-            finding.z,
-            finding.alone,
+            finding.z_of_all,
+            analysis.alone_against_others(finding.channel, finding.alone, suspects),
         )
     };
     let subject = Subject::Link { a, b };

@@ -318,3 +318,38 @@ fn every_number_of_a_node_is_the_median_of_its_own_measurements() {
     let median = crate::median::median(&mut of_node).unwrap();
     assert!((evidence.value.unwrap() - median).abs() < 1e-9);
 }
+
+/// Latency that varies much, as in shared clouds: what is said of it is what its numbers show.
+#[test]
+fn no_verdict_is_contradicted_by_its_own_numbers() {
+    let mut said_of_latency = 0;
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let mut plan = Plan::new(8, options(Mode::Full, seed)).unwrap();
+        let mut seen = Observations::new(8);
+        while let Some(round) = plan.next(&seen) {
+            for &(a, b) in &round.pairs {
+                let latency = 20.0 * (0.5 * random.normal()).exp();
+                let (forth, back) = near(100.0, &mut random).unwrap();
+                let m = Measured::new(latency, forth, back);
+                seen.add(PairObservation::measured(a, b, None, &round, m))
+                    .unwrap();
+            }
+        }
+        for verdict in plan.conclude(&seen).verdicts {
+            let e = &verdict.evidence;
+            let (Some(change), Some(alone)) = (e.change_percent, e.alone_change_percent) else {
+                continue;
+            };
+            said_of_latency += 1;
+            match verdict.kind {
+                VerdictKind::HighLatency => {
+                    assert!(change > 0.0 && alone > 0.0, "{}", verdict.statement);
+                }
+                VerdictKind::Contention => assert!(change > alone, "{}", verdict.statement),
+                _ => {}
+            }
+        }
+    }
+    assert!(said_of_latency > 0);
+}
