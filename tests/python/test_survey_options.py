@@ -211,7 +211,7 @@ def test_the_command_line_makes_them(tmp_path: Any, monkeypatch: pytest.MonkeyPa
     token.write_text("a secret of tests")
     monkeypatch.setattr(command_line, "run_rank", stop)
     monkeypatch.setattr(command_line, "choose_rails", lambda *_: [])
-    arguments = ["--rank", "0", "--world-size", "1", "--rendezvous", "127.0.0.1:0"]
+    arguments = ["--rank", "0", "--world-size", "1", "--rendezvous", "127.0.0.1:1"]
     arguments += ["--token-file", str(token), "--provider", "tcp", "--no-inspection", "--quiet"]
     monkeypatch.setattr(command_line, "StoreClient", lambda *_, **__: None)
     settings = {**SETTINGS, **THRESHOLDS}
@@ -229,7 +229,7 @@ def test_the_command_line_refuses_wrong_values(
 ) -> None:
     token = tmp_path / "token"
     token.write_text("a secret of tests")
-    arguments = ["--rank", "0", "--world-size", "1", "--rendezvous", "127.0.0.1:0"]
+    arguments = ["--rank", "0", "--world-size", "1", "--rendezvous", "127.0.0.1:1"]
     with pytest.raises(SystemExit) as ended:
         command_line.main([*arguments, "--token-file", str(token), "--loss", "2"])
     assert ended.value.code == 64

@@ -234,7 +234,7 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
         "--round-deadline-s",
         type=_seconds(0.1),
         default=30.0,
-        help="seconds for each round, 0.1 or more (default: 30)",
+        help="seconds for each round (default: 30)",
     )
 
 
