@@ -168,11 +168,9 @@ fn unheard(error: Error, name: &str) -> Error {
     if ![Code::RendezvousFailed, Code::Unreachable].contains(&error.code()) {
         return error;
     }
-    let message = format!(
-        "rank 0 never answered in the survey named '{name}', and then could not be asked any more"
-    );
+    let message = format!("rank 0 never answered in the survey named '{name}': {error}");
     Error::new(error.code(), message)
-        .with_cure("see whether rank 0 still runs, with the same name of the survey and world size")
+        .with_cure("give all ranks the same name of the survey")
         .with_context("name", name)
         .with_source(error)
         .retryable(true)

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const PART_OF_TIME: u32 = 20;
 /// How long rank 0 waits until those have heard why it ends that have no report. A rank that waits
 /// for a task looks every 20 ms; one that measures is not waited for.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// What rank 0 knows of others.
 #[derive(Debug)]
