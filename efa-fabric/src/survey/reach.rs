@@ -42,8 +42,8 @@ pub(crate) struct Reach {
     good: BTreeSet<Pair>,
     /// Nodes that worked at first and with nobody since.
     lost: Vec<Lost>,
-    /// Sets of nodes that reach each other, over others too; none where every node worked and
-    /// hardly a pair failed.
+    /// Sets of nodes that reach each other, over others too, and that failed with such a set; none
+    /// where every node worked and hardly a pair failed.
     islands: Vec<Vec<usize>>,
     /// Sets of nodes that do not reach each other, which explains pairs that never worked.
     sets: Option<Sets>,
@@ -145,7 +145,7 @@ impl Reach {
         reach.pairs.retain(|_, tally| tally.failed > 0);
         reach.lost = reach.find_lost();
         if sets::may_be_apart(&reach) {
-            reach.islands = sets::islands(&reach.good);
+            reach.islands = sets::islands(&reach);
             reach.sets = Sets::of(&reach);
         }
         reach

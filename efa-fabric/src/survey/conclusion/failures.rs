@@ -102,7 +102,7 @@ fn nobody_reached_anybody(analysis: &Analysis, observations: &Observations) -> O
 
 /// Sets of nodes that do not reach each other: one finding, and nobody's fault.
 fn partition(analysis: &Analysis) -> Option<Verdict> {
-    let sets = analysis.reach.sets()?;
+    let sets = analysis.reach.sets().filter(|sets| sets.is_seen)?;
     let first = sets.sets.first()?.first()?;
     let evidence = Evidence {
         sets: sets.sets.clone(),

@@ -20,10 +20,13 @@ pub(crate) struct Sets {
     pub(crate) tried: Vec<Pair>,
     /// Attempts at those.
     pub(crate) attempts: usize,
-    /// Pairs to try before this is stated: one inside each set in which none worked, and one of
-    /// each two sets of which none was tried.
+    /// Pairs to try before this is stated: one inside each set in which none worked, and one
+    /// between two sets if none was tried.
     pub(crate) untried: Vec<Pair>,
-    /// Whether they were tried often enough to state this.
+    /// Whether any of them was tried as often as a verdict on a pair needs: else they may have come at
+    /// a bad moment.
+    pub(crate) is_seen: bool,
+    /// Whether nothing is left to try either.
     pub(crate) is_certain: bool,
 }
 
@@ -68,9 +71,7 @@ fn never_worked(reach: &Reach) -> impl Iterator<Item = Pair> + '_ {
 
 /// Those of these sets that are apart from another, if enough was seen of it.
 fn from(reach: &Reach, sets: Vec<Vec<usize>>, failed: &[Pair]) -> Option<Sets> {
-    let of: BTreeMap<usize, usize> = (sets.iter().enumerate())
-        .flat_map(|(at, nodes)| nodes.iter().map(move |&node| (node, at)))
-        .collect();
+    let of = set_of(&sets);
     let is_between = |&&(a, b): &&Pair| match (of.get(&a), of.get(&b)) {
         (Some(a), Some(b)) => a != b,
         _ => false,
@@ -90,12 +91,13 @@ fn from(reach: &Reach, sets: Vec<Vec<usize>>, failed: &[Pair]) -> Option<Sets> {
         sets,
         attempts: tried.iter().map(times).sum(),
         tried,
+        is_seen: often,
         is_certain: often && untried.is_empty(),
         untried,
     })
 }
 
-/// A pair inside each set in which none worked, and a pair of each two sets of which none failed.
+/// A pair inside each set in which none worked, and one between two sets if none failed.
 fn untried(sets: &[Vec<usize>], failed: &[Pair], good: &BTreeSet<Pair>) -> Vec<Pair> {
     let mut untried = Vec::new();
     let failed: BTreeSet<Pair> = failed.iter().copied().collect();
@@ -103,26 +105,39 @@ fn untried(sets: &[Vec<usize>], failed: &[Pair], good: &BTreeSet<Pair>) -> Vec<P
         if !meet(good, one, one) {
             untried.push((one[0], one[1]));
         }
-        let others = sets[i + 1..].iter();
-        let unmet = others.filter(|other| !meet(&failed, one, other));
-        untried.extend(unmet.map(|other| ordered(one[0], other[0])));
+        for other in &sets[i + 1..] {
+            if !meet(&failed, one, other) {
+                untried.push(ordered(one[0], other[0]));
+            }
+        }
     }
     untried
 }
 
-/// Nodes that reach each other, over others too: sets of two or more.
-pub(super) fn islands(good: &BTreeSet<Pair>) -> Vec<Vec<usize>> {
-    let all = components(good.iter().copied());
-    all.into_iter().filter(|nodes| nodes.len() > 1).collect()
+/// Nodes that reach each other, over others too: sets that failed with another one.
+pub(super) fn islands(reach: &Reach) -> Vec<Vec<usize>> {
+    let all = components(&neighbours(reach.good.iter().copied()));
+    let of: BTreeMap<usize, usize> = set_of(&all);
+    let failed = never_worked(reach).filter_map(|(a, b)| Some([*of.get(&a)?, *of.get(&b)?]));
+    let apart: BTreeSet<usize> = failed.filter(|[a, b]| a != b).flatten().collect();
+    apart.into_iter().map(|at| all[at].clone()).collect()
+}
+
+/// The position of the set of each node.
+fn set_of(sets: &[Vec<usize>]) -> BTreeMap<usize, usize> {
+    let all = sets.iter().enumerate();
+    all.flat_map(|(at, nodes)| nodes.iter().map(move |&node| (node, at)))
+        .collect()
 }
 
 /// The two sides of the pairs that failed, each with two nodes at least, where no pair of nodes of
 /// the two sides worked and none of one side failed. What fits to the largest group of such pairs in
 /// one way only is joined with it.
 fn sides(failed: &[Pair], good: &BTreeSet<Pair>) -> Option<[Vec<usize>; 2]> {
-    let mut all: Vec<[Vec<usize>; 2]> = components(failed.iter().copied())
+    let neighbours = neighbours(failed.iter().copied());
+    let mut all: Vec<[Vec<usize>; 2]> = components(&neighbours)
         .iter()
-        .filter_map(|nodes| coloured(nodes, failed))
+        .filter_map(|nodes| coloured(nodes[0], &neighbours))
         .filter(|[one, other]| !meet(good, one, other))
         .collect();
     all.sort_by_key(|[one, other]| std::cmp::Reverse(one.len() + other.len()));
@@ -150,11 +165,11 @@ fn meet(pairs: &BTreeSet<Pair>, one: &[usize], other: &[usize]) -> bool {
     all.any(|pair| pairs.contains(&pair))
 }
 
-/// These nodes in two sides, so that each pair has one of each; `None` where there are no such.
-fn coloured(nodes: &[usize], pairs: &[Pair]) -> Option<[Vec<usize>; 2]> {
-    let neighbours = neighbours(pairs.iter().copied());
-    let mut side = BTreeMap::from([(nodes[0], 0)]);
-    let mut open = vec![nodes[0]];
+/// All that is connected with a node in two sides, so that no two neighbours are of one side; `None`
+/// where there are no such.
+fn coloured(first: usize, neighbours: &Neighbours) -> Option<[Vec<usize>; 2]> {
+    let mut side = BTreeMap::from([(first, 0)]);
+    let mut open = vec![first];
     while let Some(node) = open.pop() {
         let opposite = 1 - side[&node];
         for &other in &neighbours[&node] {
@@ -172,9 +187,8 @@ fn coloured(nodes: &[usize], pairs: &[Pair]) -> Option<[Vec<usize>; 2]> {
     Some([of(0).collect(), of(1).collect()])
 }
 
-/// Nodes that these pairs connect, each set ascending.
-fn components(pairs: impl Iterator<Item = Pair>) -> Vec<Vec<usize>> {
-    let neighbours = neighbours(pairs);
+/// Nodes that are connected, each set ascending.
+fn components(neighbours: &Neighbours) -> Vec<Vec<usize>> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
     for &first in neighbours.keys() {
@@ -196,8 +210,11 @@ fn components(pairs: impl Iterator<Item = Pair>) -> Vec<Vec<usize>> {
     all
 }
 
-fn neighbours(pairs: impl Iterator<Item = Pair>) -> BTreeMap<usize, Vec<usize>> {
-    let mut neighbours: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+/// By node, those that it is in a pair with.
+type Neighbours = BTreeMap<usize, Vec<usize>>;
+
+fn neighbours(pairs: impl Iterator<Item = Pair>) -> Neighbours {
+    let mut neighbours = Neighbours::new();
     for (a, b) in pairs {
         neighbours.entry(a).or_default().push(b);
         neighbours.entry(b).or_default().push(a);
