@@ -57,8 +57,9 @@ impl Report {
         let limits = self.what_was_not_told();
         match self.problems().len() {
             0 if self.is_blind() && self.failures_of_rails().0 == 0 => format!(
-                "nothing to take out: nothing failed, and {} nodes are too few to identify a slow one: {}; \
+                "nothing to take out: {}, and {} nodes are too few to identify a slow one: {}; \
                  whether all are slow cannot be known without expected_gbps",
+                self.nothing_found(),
                 self.nodes.len(),
                 self.spread()
             ),
@@ -94,6 +95,15 @@ impl Report {
             _ if said.is_empty() => String::new(),
             0 => format!(": {}", said.join(", ")),
             more => format!(": {} and {more} more", said.join(", ")),
+        }
+    }
+
+    /// That few nodes have no fault: what failed once may have been measured since.
+    fn nothing_found(&self) -> &'static str {
+        let is_failed = |o: &PairObservation| matches!(o.outcome, Outcome::Failed(_));
+        match self.of_pairs().any(is_failed) {
+            true => "no fault was found",
+            false => "nothing failed",
         }
     }
 
@@ -149,7 +159,9 @@ impl Report {
             counted(self.nodes.len(), "node"),
             self.provider,
             match self.status() {
-                Status::Healthy if self.is_blind() => format!("nothing failed, {}", self.spread()),
+                Status::Healthy if self.is_blind() => {
+                    format!("{}, {}", self.nothing_found(), self.spread())
+                }
                 Status::Healthy => match self.problems().len() {
                     0 => "no fault was found".to_owned(),
                     warnings => format!("no fault was found, {}", counted(warnings, "warning")),

@@ -381,6 +381,9 @@ fn one_measurement_is_no_difference_and_no_health() {
 fn a_pair_that_is_left_is_tried_again_and_is_no_cluster() {
     let once = attempted(3, &[2], |attempt| Some((7.0, 7.0)).filter(|_| attempt > 0));
     assert_eq!(once.status(), Status::NotSurveyed, "{once}");
+    let worked = attempted(2, &[], |attempt| Some((7.0, 7.0)).filter(|_| attempt > 0));
+    assert_eq!(worked.status(), Status::Healthy, "{worked}");
+    assert!(!worked.to_string().contains("nothing failed"), "{worked}");
     let never = attempted(3, &[2], |_| None);
     assert!(!never.to_string().contains("security group"), "{never}");
     assert!(
