@@ -7,6 +7,12 @@ use super::super::verdict::{Direction, Quantity};
 use super::channel::{Both, Channel};
 use crate::median::median;
 
+/// A partner with which a slow node is good is good with this share of its others: a node of the same
+/// leaf as the slow one would be slow with those of the other leaves too.
+const NEARLY_ALL: f64 = 0.75;
+/// Of at least this many: fewer are all good by chance.
+const LEAST_OTHERS: usize = 4;
+
 /// Medians of measurements, with their counts, in Gbit/s or µs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Compared {
@@ -20,8 +26,13 @@ pub(crate) struct Compared {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reached {
     pub(super) good: usize,
+    /// All of its partners.
+    pub(super) partners: usize,
     /// Of all of its partners.
     pub(super) share: f64,
+    /// Whether those are good with nearly everyone else too: then it is in no part of the network of
+    /// its own with them, and they do not clear it.
+    pub(super) of_all: bool,
     /// The only one, if it was measured once.
     pub(super) once: Option<usize>,
 }
@@ -105,6 +116,51 @@ impl Channel {
         direction: Direction,
         effect: f64,
     ) -> Reached {
+        let partners = self.with_partners(node, direction);
+        let is_good = |values: &[f64]| is_good(values, effect);
+        let good: Vec<(usize, usize)> = partners
+            .iter()
+            .filter(|(_, values)| is_good(values))
+            .map(|(&other, values)| (other, values.len()))
+            .collect();
+        Reached {
+            good: good.len(),
+            partners: partners.len(),
+            share: good.len() as f64 / partners.len().max(1) as f64,
+            of_all: !good.is_empty()
+                && good
+                    .iter()
+                    .all(|&(other, _)| self.is_good_with_most(other, node, direction, effect)),
+            once: match good[..] {
+                [(other, 1)] => Some(other),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether a partner of a slow node is good with nearly all others, in the direction in which
+    /// the node is slow.
+    fn is_good_with_most(
+        &self,
+        partner: usize,
+        slow: usize,
+        direction: Direction,
+        effect: f64,
+    ) -> bool {
+        let opposite = match direction {
+            Direction::Sends => Direction::Receives,
+            Direction::Receives => Direction::Sends,
+            other => other,
+        };
+        let mut others = self.with_partners(partner, opposite);
+        others.remove(&slow);
+        let good = others.values().filter(|values| is_good(values, effect));
+        let (good, all) = (good.count(), others.len());
+        all >= LEAST_OTHERS && good as f64 >= NEARLY_ALL * all as f64
+    }
+
+    /// A node's measurements by partner, against the typical value.
+    fn with_partners(&self, node: usize, direction: Direction) -> BTreeMap<usize, Vec<f64>> {
         let mut partners: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for both in &self.pairs {
             let (a, b) = both.pair;
@@ -122,29 +178,20 @@ impl Channel {
                 values.push(value - self.fit.center);
             }
         }
-        let is_good = |values: &[f64]| {
-            let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = values.iter().sum();
-            let value = match values.len() {
-                1 => sum,
-                count => (sum - best) / (count - 1) as f64,
-            };
-            value > effect / 4.0
-        };
-        let good: Vec<(usize, usize)> = partners
-            .iter()
-            .filter(|(_, values)| is_good(values))
-            .map(|(&other, values)| (other, values.len()))
-            .collect();
-        Reached {
-            good: good.len(),
-            share: good.len() as f64 / partners.len().max(1) as f64,
-            once: match good[..] {
-                [(other, 1)] => Some(other),
-                _ => None,
-            },
-        }
+        partners
     }
+}
+
+/// Whether the measurements of a pair are those of no node with this effect. Of several, the best
+/// does not count.
+fn is_good(values: &[f64], effect: f64) -> bool {
+    let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = values.iter().sum();
+    let value = match values.len() {
+        1 => sum,
+        count => (sum - best) / (count - 1) as f64,
+    };
+    value > effect / 4.0
 }
 
 /// What was measured, as logarithms.

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::super::statistics::tail;
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
+use super::channel::Channel;
 use super::finding::{NodeFinding, Pass, SCREEN_EFFECT, pooled};
+use super::measured::Reached;
 
 /// A claim needs at least this many measurements of a node, those alone included.
 const LEAST_OF_NODE: usize = 3;
@@ -28,6 +31,9 @@ const CERTAIN: f64 = 4.0;
 const MOST_CLEARED: f64 = 0.5;
 /// The node's own measurements show at least this share of the least effect.
 const MEASURED: f64 = 0.95;
+
+/// Chance that slow pairs, as frequent as elsewhere, are that many of a node's by luck, in a survey.
+const CHANCE: f64 = 0.001;
 
 /// Findings that its good measurements clear, of all of a node and quantity.
 type Clears = HashMap<(usize, Quantity), (usize, usize)>;
@@ -109,9 +115,10 @@ impl Analysis {
         };
         // A slow node is slow with everyone: what reaches typical rates is not.
         let reached = channel.reached_typical(node, direction, effect);
-        let is_large = effect <= LARGE && effect * 0.75 < -CERTAIN * channel.noise();
-        let cleared = reached.good >= 2 && reached.share > MOST_GOOD
-            || reached.good >= 1 && (reached.share > MOST_GOOD_OF_FEW || is_large);
+        let is_large = is_large(channel, effect);
+        let cleared = (reached.good >= 2 && reached.share > MOST_GOOD
+            || reached.good >= 1 && (reached.share > MOST_GOOD_OF_FEW || is_large))
+            && !is_what_slow_pairs_share(channel, node, effect, reached);
         // What all others measured is looked at last: it takes the most work.
         let measured = || {
             let compared = channel.compare_node(node, direction);
@@ -156,4 +163,25 @@ impl Analysis {
         let claim = self.claim(self.channels[finding.channel].quantity);
         finding.effect <= (claim * multiple).max(HALF.min(claim))
     }
+}
+
+/// Whether an effect is large, and far beyond noise.
+fn is_large(channel: &Channel, effect: f64) -> bool {
+    effect <= LARGE && effect * 0.75 < -CERTAIN * channel.noise()
+}
+
+/// Whether a node is good with few only, and those are good with nearly everyone, while pairs of
+/// others are not slow as often: then it is what the slow pairs share. A node with noise of its own is
+/// good with some by luck.
+fn is_what_slow_pairs_share(channel: &Channel, node: usize, effect: f64, reached: Reached) -> bool {
+    if !reached.of_all
+        || reached.share > MOST_GOOD_OF_FEW
+        || channel.noise_of_node(node) > channel.noise()
+    {
+        return false;
+    }
+    let (slow, all) = channel.others_worse(node, effect / 2.0);
+    let share = (slow + 1) as f64 / (all + 1) as f64;
+    let chance = tail(reached.partners - reached.good, reached.partners, share);
+    chance < CHANCE / channel.fit.tx.len() as f64
 }

@@ -319,6 +319,34 @@ fn every_number_of_a_node_is_the_median_of_its_own_measurements() {
     assert!((evidence.value.unwrap() - median).abs() < 1e-9);
 }
 
+/// A node at a rate with all others but these.
+fn slow_with_most(nodes: usize, mode: Mode, good: &[usize], seed: u64) -> Conclusion {
+    let mut random = Random::new(seed);
+    let mut measure = |(a, b): Pair, _, _| {
+        let other = [a, b].into_iter().find(|&node| node != 1);
+        let is_slow = (a == 1 || b == 1) && other.is_some_and(|other| !good.contains(&other));
+        near(if is_slow { 50.0 } else { 100.0 }, &mut random)
+    };
+    survey(nodes, options(mode, seed), &mut measure)
+}
+
+#[test]
+fn a_good_pair_does_not_clear_a_node_that_is_slow_with_all_others() {
+    for (nodes, mode, good) in [
+        (6, Mode::Full, &[0][..]),
+        (8, Mode::Full, &[0, 2]),
+        (16, Mode::Full, &[0]),
+        (33, Mode::Full, &[0]),
+        (8, Mode::Sampled, &[0]),
+        (16, Mode::Sampled, &[0]),
+    ] {
+        for seed in 0..4 {
+            let found = slow_with_most(nodes, mode, good, seed);
+            assert_eq!(found.drain, [1], "{nodes} {mode:?} {:?}", said(&found));
+        }
+    }
+}
+
 /// Latency that varies much, as in shared clouds: what is said of it is what its numbers show.
 #[test]
 fn no_verdict_is_contradicted_by_its_own_numbers() {
