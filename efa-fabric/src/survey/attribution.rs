@@ -9,6 +9,7 @@
 //! | `drift` | rates that change in the course of a survey |
 //! | `measured` | a subject's own measurements, and those it is compared with |
 //! | `attempts`, `unstable` | nodes that fail or halve in part of their measurements |
+//! | `leaves` | nodes that are fast with each other only, without labels |
 //! | `levels` | pairs of two levels that no node explains |
 //! | `populations` | nodes of two kinds |
 //! | `finding` | what stands out, before anything is reported of it |
@@ -23,6 +24,7 @@ mod channel;
 mod drift;
 mod finding;
 mod groups;
+mod leaves;
 mod levels;
 mod links;
 mod measured;

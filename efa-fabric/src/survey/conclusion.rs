@@ -59,7 +59,8 @@ pub struct Conclusion {
     /// How much single measurements of bandwidth vary (standard deviation), in percent.
     #[serde(default)]
     pub noise_percent: Option<f64>,
-    /// The least loss of a node that this survey could distinguish from noise, in percent.
+    /// The least loss of a node that this survey could distinguish from noise, in percent; `None`
+    /// where pairs have two levels that no leaves explain, which would hide it.
     #[serde(default)]
     pub detectable_percent: Option<f64>,
     /// How many of 100 nodes that are bad in 30 % of their measurements a survey of this many
@@ -178,13 +179,13 @@ fn slow_nodes(
     verdicts
 }
 
-/// Where the pairs of other nodes have two levels too, a node that reaches the lower one is not slow:
+/// Where the pairs of other nodes have two levels too, and no leaves explain them, a node that reaches the lower one is not slow:
 /// it met few partners of its own leaf.
 fn drop_those_at_the_lower_level(analysis: &Analysis, verdicts: &mut Vec<Verdict>) {
     let is_of_bandwidth = |v: &Verdict| v.evidence.quantity == Some(Quantity::Bandwidth);
     let accused = verdicts.iter().filter(|v| is_of_bandwidth(v));
     let accused: BTreeSet<usize> = accused.flat_map(Verdict::nodes).collect();
-    if accused.is_empty() {
+    if accused.is_empty() || analysis.main().is_some_and(Channel::has_leaves) {
         return;
     }
     if let Some((higher, lower, ..)) = analysis.levels_without(&accused) {
@@ -249,7 +250,9 @@ fn finish(
         typical_gbps: typical(Quantity::Bandwidth),
         typical_latency_us: typical(Quantity::Latency),
         noise_percent: main.map(|c| percent(c.noise())),
-        detectable_percent: main.map(|_| analysis.detectable() * 100.0),
+        detectable_percent: main
+            .filter(|_| analysis.tells_nodes_from_levels())
+            .map(|_| analysis.detectable() * 100.0),
         unstable_named_percent: named.filter(|_| main.is_some()).map(|share| share * 100.0),
     }
 }

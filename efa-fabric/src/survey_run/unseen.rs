@@ -117,12 +117,18 @@ impl Report {
                 digits(least)
             )
         });
+        let levels = self.conclusion.noise_percent.is_some() && least.is_none();
+        let levels = levels.then(|| {
+            "pairs have two levels that no leaves explain: whether a node is slow could not be judged"
+                .to_owned()
+        });
         let (all, tried) = (self.link_count(), self.pairs());
         let links = (tried < all).then(|| format!("{tried} of {all} links were tried"));
         let (failed, of_rails) = self.failures_of_rails();
         let rails = (failed > 0)
             .then(|| format!("{failed} of {of_rails} measurements of single rails failed"));
-        noise.into_iter().chain(links).chain(rails).collect()
+        let limits = noise.into_iter().chain(levels);
+        limits.chain(links).chain(rails).collect()
     }
 
     /// Whether nodes were compared with nothing: they are too few, and no rate was expected.

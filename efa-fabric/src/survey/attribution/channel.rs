@@ -34,6 +34,8 @@ pub(crate) struct Channel {
     pub(super) fresh_from: usize,
     /// Groups that are slower than the others as a whole; taken out of the measurements.
     pub(crate) slow_groups: Vec<SlowGroup>,
+    /// Whether leaves without labels were found; their difference is taken out of the measurements.
+    pub(super) has_leaves: bool,
 }
 
 /// Both directions of one measurement, as logarithms; NaN where not measured.
@@ -94,6 +96,20 @@ impl Channel {
             .iter()
             .map(|both| self.residual(both).along(direction));
         spread(left, LEAST_SPREAD)
+    }
+
+    /// Whether the difference of leaves without labels was taken out of the measurements.
+    pub(crate) fn has_leaves(&self) -> bool {
+        self.has_leaves
+    }
+
+    /// The pairs; what leaves without labels differ by is a level of them all the same.
+    pub(super) fn pairs_with_levels(&self) -> Vec<Both> {
+        let mut pairs = self.pairs.clone();
+        for both in pairs.iter_mut().filter(|_| self.has_leaves) {
+            both.take_out(-both.shift);
+        }
+        pairs
     }
 
     /// The typical value: Gbit/s or µs.

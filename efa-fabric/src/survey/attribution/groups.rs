@@ -42,6 +42,12 @@ impl<'a> Groups<'a> {
         Self { of, labels: names }
     }
 
+    /// Groups without labels, by the first node of each: none of them can be told to be slow.
+    pub(super) fn unlabeled(of: Vec<usize>) -> Self {
+        let labels = Vec::new();
+        Self { of, labels }
+    }
+
     fn of_pair(&self, (a, b): Pair) -> (usize, usize) {
         (self.of[a], self.of[b])
     }

@@ -103,6 +103,11 @@ impl Analysis {
         self.levels_without(&BTreeSet::new())
     }
 
+    /// Whether nodes can be told from the levels of pairs: pairs have one, or leaves explain them.
+    pub(crate) fn tells_nodes_from_levels(&self) -> bool {
+        self.main().is_some_and(Channel::has_leaves) || self.levels().is_none()
+    }
+
     /// The same of the pairs without these nodes.
     pub(crate) fn levels_without(
         &self,
@@ -110,7 +115,8 @@ impl Analysis {
     ) -> Option<(f64, f64, usize, usize)> {
         let channel = self.main().filter(|_| self.outliers)?;
         let is_other = |both: &&Both| ![both.pair.0, both.pair.1].iter().any(|n| nodes.contains(n));
-        let pairs: Vec<Both> = channel.pairs.iter().filter(is_other).copied().collect();
+        let mut pairs = channel.pairs_with_levels();
+        pairs.retain(|both| is_other(&both));
         let (of_pairs, cut) = two_levels(&pairs)?;
         let mut measured: HashMap<Pair, Vec<f64>> = HashMap::new();
         for both in &channel.pairs {

@@ -9,6 +9,7 @@ use super::super::verdict::Quantity;
 use super::channel::{Both, Channel};
 use super::drift;
 use super::groups::Groups;
+use super::leaves::leaves;
 use super::levels::two_levels;
 use crate::median::median;
 
@@ -63,6 +64,15 @@ pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channe
             _ => concurrency.push(o),
         }
     }
+    // All rails have the leaves of what is measured first: all of them together, where that is.
+    let first = rails.first().and_then(|rail| sorted.get(rail));
+    let first = first.filter(|_| how.labels.is_none());
+    let leaves = first.and_then(|(concurrency, _)| {
+        let pairs = concurrency
+            .iter()
+            .filter_map(|o| both(o, Quantity::Bandwidth));
+        leaves(observations.nodes(), &pairs.collect::<Vec<Both>>())
+    });
     let mut channels: Vec<Channel> = wanted
         .into_iter()
         .filter_map(|(rail, quantity)| {
@@ -76,6 +86,7 @@ pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channe
                 quantity,
                 read(concurrency),
                 read(alone),
+                leaves.as_deref(),
                 how,
             )
         })
@@ -133,6 +144,7 @@ fn channel(
     quantity: Quantity,
     mut pairs: Vec<Both>,
     mut alone: Vec<Both>,
+    leaves: Option<&[usize]>,
     how: &How<'_>,
 ) -> Option<Channel> {
     if pairs.is_empty() {
@@ -153,10 +165,14 @@ fn channel(
     let slow_groups = labels.map_or_else(Vec::new, |labels| {
         Groups::new(labels).even_out(claim, &mut pairs, &mut alone, fitted)
     });
+    let has_leaves = leaves.is_some() && quantity == Quantity::Bandwidth;
+    if let Some(leaves) = leaves.filter(|_| has_leaves) {
+        Groups::unlabeled(leaves.to_vec()).even_out(claim, &mut pairs, &mut alone, fitted);
+    }
     let mut fit = fitted(&pairs);
     // Pairs of two levels are no drift, though rounds have more of one or of the other.
-    if two_levels(&pairs).is_none() && drift::even_out(&fit, how.fresh_from, &mut pairs, &mut alone)
-    {
+    let has_levels = has_leaves || two_levels(&pairs).is_some();
+    if !has_levels && drift::even_out(&fit, how.fresh_from, &mut pairs, &mut alone) {
         fit = fitted(&pairs);
     }
     let cells = cells(&pairs);
@@ -203,6 +219,7 @@ fn channel(
         alone,
         fresh_from: how.fresh_from,
         slow_groups,
+        has_leaves,
     })
 }
 
