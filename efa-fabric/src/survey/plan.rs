@@ -64,6 +64,9 @@ pub struct Plan {
     next_base: usize,
     turn: usize,
     suspects: Vec<usize>,
+    /// Nodes so much slower that they may be a small part of the network of their own: they meet each
+    /// other before any of them is measured alone.
+    alike: Vec<usize>,
     /// There is one suspect, and only its latency is.
     is_one_late: bool,
     proven: Vec<usize>,
@@ -116,6 +119,7 @@ impl Plan {
             next_base: 0,
             turn: 0,
             suspects: Vec::new(),
+            alike: Vec::new(),
             is_one_late: false,
             proven: Vec::new(),
             links: VecDeque::new(),
@@ -293,6 +297,10 @@ impl Plan {
         if turn == 0 {
             // One good pair would clear a suspect: it has to be good again.
             targets.pairs(self.lucky.iter().copied());
+        }
+        // Of three, one is left over by the first such round.
+        if (1..=TURNS).contains(&turn) {
+            targets.introduce(&self.alike);
         }
         if turn < self.turns_of_suspects() {
             // The second time with others that are suspected: a network node that they share
@@ -500,6 +508,13 @@ impl Plan {
         self.lucky = found
             .iter()
             .filter_map(|found| Some(ordered(found.node, found.lucky?)))
+            .collect();
+        let mut alike = BTreeSet::new();
+        self.alike = found
+            .iter()
+            .filter(|found| analysis.is_large(found) && alike.insert(found.node))
+            .map(|found| found.node)
+            .take(self.nodes / 2)
             .collect();
         self.suspects = found
             .iter()

@@ -144,6 +144,12 @@ impl Analysis {
         Some((finding, said))
     }
 
+    /// Whether the effect of a finding is so large that one good partner tells that it is no fault of
+    /// the node.
+    pub(crate) fn is_large(&self, finding: &NodeFinding) -> bool {
+        is_large(&self.channels[finding.channel], finding.effect)
+    }
+
     /// Whether a finding has the effect of a verdict already, and nothing clears it. Latency has one
     /// value where bandwidth has two, and is less certain.
     pub(crate) fn is_likely(&self, finding: &NodeFinding) -> bool {

@@ -506,6 +506,16 @@ fn levels_that_no_leaves_explain_are_not_said_to_hide_nothing() {
     assert_eq!(found.detectable_percent, None, "{:?}", said(&found));
 }
 
+#[test]
+fn the_nodes_of_a_small_leaf_meet_each_other_before_any_is_taken_out() {
+    for sizes in [[37, 3], [61, 3], [35, 5]] {
+        for seed in 0..3 {
+            let found = of_leaves(&sizes, 1.0, Mode::Sampled, seed);
+            assert!(found.drain.is_empty(), "{sizes:?} {:?}", said(&found));
+        }
+    }
+}
+
 /// Latency that varies much, as in shared clouds: what is said of it is what its numbers show.
 #[test]
 fn no_verdict_is_contradicted_by_its_own_numbers() {

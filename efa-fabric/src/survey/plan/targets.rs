@@ -55,6 +55,23 @@ impl<'a> Targets<'a> {
         pairs.into_iter().filter(|&pair| !self.add(pair)).collect()
     }
 
+    /// Pairs each of these nodes that has met none of the others with one of them, preferably one that
+    /// has met none either.
+    pub(super) fn introduce(&mut self, nodes: &[usize]) {
+        let is_alone = |node: usize| !nodes.iter().any(|&other| self.has_met(node, other));
+        let alone: BTreeSet<usize> = nodes.iter().copied().filter(|&n| is_alone(n)).collect();
+        for &node in &alone {
+            if self.busy.contains(&node) {
+                continue;
+            }
+            let free = |other: &&usize| **other != node && !self.busy.contains(*other);
+            let first = alone.iter().find(free);
+            if let Some(&other) = first.or_else(|| nodes.iter().find(free)) {
+                self.add(ordered(node, other));
+            }
+        }
+    }
+
     /// Pairs these nodes with each other, preferably those that have not met.
     pub(super) fn peers(&mut self, nodes: &[usize]) {
         for (i, &node) in nodes.iter().enumerate() {
