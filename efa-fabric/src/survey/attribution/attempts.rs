@@ -24,6 +24,11 @@ pub(super) struct Attempt {
     pub(super) left: Option<f64>,
     /// Whether a direction is far from what the fit states: below 0 for less, above for more.
     pub(super) odd: i8,
+    /// What the fit leaves of both directions, the first from the node with the lower number; NaN
+    /// where not measured.
+    pub(super) residuals: [f64; 2],
+    /// The measurements themselves (logarithms).
+    pub(super) values: [f64; 2],
     /// What was measured, in the slower direction (logarithm).
     pub(super) value: f64,
 }
@@ -44,9 +49,15 @@ pub(super) fn slow_from(channel: &Channel) -> f64 {
     SLOW.min(-SLOW_NOISE * channel.noise)
 }
 
+/// From which difference on a measurement is odd.
+pub(super) fn odd_from(channel: &Channel) -> f64 {
+    ODD.max(ODD_NOISE * channel.noise())
+}
+
 /// Every attempt, those that failed included. `failed` has pairs with the number of failures.
 pub(super) fn attempts(channel: &Channel, failed: &BTreeMap<Pair, usize>) -> Vec<Attempt> {
     let fit = &channel.fit;
+    let odd_from = odd_from(channel);
     let mut all: Vec<Attempt> = Vec::with_capacity(channel.pairs.len());
     for both in channel.pairs.iter().chain(&channel.alone) {
         let (a, b) = both.pair;
@@ -58,12 +69,13 @@ pub(super) fn attempts(channel: &Channel, failed: &BTreeMap<Pair, usize>) -> Vec
                 value - fit.center - fit.tx[from].max(0.0) - fit.rx[to].max(0.0)
             })
             .fold(f64::INFINITY, f64::min);
-        let furthest = known
-            .clone()
-            .map(|(from, to, value)| fit.residual(&Cell { from, to, value }))
+        let residuals = ways.map(|(from, to, value)| fit.residual(&Cell { from, to, value }));
+        let furthest = residuals
+            .into_iter()
+            .filter(|residual| residual.is_finite())
             .max_by(|x, y| x.abs().total_cmp(&y.abs()))
             .unwrap_or(0.0);
-        let is_odd = furthest.abs() > ODD.max(ODD_NOISE * channel.noise());
+        let is_odd = furthest.abs() > odd_from;
         let odd = if is_odd { furthest.signum() as i8 } else { 0 };
         let value = known
             .map(|(_, _, value)| value + both.shift)
@@ -73,6 +85,8 @@ pub(super) fn attempts(channel: &Channel, failed: &BTreeMap<Pair, usize>) -> Vec
                 pair: both.pair,
                 left: Some(left),
                 odd,
+                residuals,
+                values: [both.forth, both.back],
                 value,
             });
         }
@@ -82,6 +96,8 @@ pub(super) fn attempts(channel: &Channel, failed: &BTreeMap<Pair, usize>) -> Vec
             pair,
             left: None,
             odd: 0,
+            residuals: [f64::NAN; 2],
+            values: [f64::NAN; 2],
             value: f64::NAN,
         };
         all.extend(std::iter::repeat_n(attempt, count));

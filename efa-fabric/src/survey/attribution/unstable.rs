@@ -7,7 +7,7 @@ use super::super::power::LEAST_BAD;
 use super::super::schedule::Pair;
 use super::super::statistics::tail;
 use super::analysis::Analysis;
-use super::attempts::{Attempt, attempts, slow_from};
+use super::attempts::{Attempt, attempts, odd_from, slow_from};
 use super::channel::Channel;
 use super::finding::Pass;
 use crate::median::median;
@@ -27,11 +27,13 @@ const CLEARLY: f64 = -0.45;
 const ONE_UNSEEN: f64 = 50.0;
 /// A node varies if this share of its attempts is odd; with this chance.
 const VARIES: f64 = 0.35;
-/// Of a node that is odd in nearly all of them, the effect is not known.
-const MOST_VARIES: f64 = 0.9;
 const CHANCE_VARIES: f64 = 0.0005;
+/// A node that is odd in more than this share may only have its effect wrong, unless it is often slow.
+const MOST_VARIES: f64 = 0.9;
 /// Odd attempts in each way, as a share of all odd ones.
 const LEAST_OF_EACH: f64 = 0.2;
+/// Pairs that differ in themselves, of all that are odd.
+const LEAST_WITHIN: f64 = 1.0 / 3.0;
 /// Attempts of a node that varies.
 const LEAST_VARIED: usize = 5;
 /// What its good attempts reach at least (logarithm: 10 %).
@@ -53,6 +55,8 @@ pub(crate) struct Unstable {
     pub(crate) good_count: usize,
     /// It only varies.
     pub(crate) varies: bool,
+    /// It varies so far down that many of its measurements are slow, with several partners.
+    pub(crate) is_often_slow: bool,
     /// Pairs with a bad attempt, and without a good one so far.
     pub(crate) unsettled: Vec<Pair>,
 }
@@ -74,7 +78,9 @@ impl Analysis {
             varies,
             least: slow_from(channel),
         };
-        let mut found = search(false).take_from(&mut all);
+        // A node may fall between: too often slow to be slow in part, and good too often to be slow.
+        let mut found = search(false).take_from(&mut all.clone());
+        all.retain(|attempt| !found.iter().any(|found| attempt.is_of(found.node)));
         // Where pairs have two levels, every node varies.
         if self.levels().is_none() {
             found.extend(search(true).take_from(&mut all));
@@ -101,14 +107,15 @@ impl Search<'_> {
         let mut taken = BTreeSet::new();
         // The clearest first: its pairs are then no evidence against its partners.
         while let Some((node, bad)) = self.clearest(all, &taken) {
-            let of_node: Vec<Attempt> = all.iter().filter(|a| a.is_of(node)).copied().collect();
+            let (of_node, others): (Vec<Attempt>, Vec<Attempt>) =
+                all.iter().partition(|attempt| attempt.is_of(node));
             // A single bad attempt speaks against both of its nodes.
             if self.pass == Pass::Screen && !self.varies && bad == 1 {
                 taken.insert(node);
             } else {
                 all.retain(|attempt| !attempt.is_of(node));
             }
-            found.extend(self.judge(node, &of_node));
+            found.extend(self.judge(node, &of_node, &others));
         }
         found
     }
@@ -124,17 +131,17 @@ impl Search<'_> {
         let chance_of = |node: usize| {
             let (bad, tried) = counts[node];
             let others = total_tried.saturating_sub(tried);
-            // Of few others, less is known.
-            let unseen = (ONE_UNSEEN / others.max(1) as f64).min(1.0);
-            let background =
-                (total_bad.saturating_sub(bad) as f64 + unseen) / (others as f64 + 1.0);
-            tail(bad, tried, background.min(1.0))
+            tail(
+                bad,
+                tried,
+                background(total_bad.saturating_sub(bad), others),
+            )
         };
         let is_enough = |node: usize| {
             let (bad, tried) = counts[node];
             let share = bad as f64 / tried as f64;
             match (self.varies, self.pass) {
-                (true, _) => (VARIES..=MOST_VARIES).contains(&share) && tried >= LEAST_VARIED,
+                (true, _) => share >= VARIES && tried >= LEAST_VARIED,
                 // One that is clearly bad is worth others.
                 (_, Pass::Screen) => bad >= 2 || clearly[node],
                 _ if partners[node] < LEAST_PARTNERS => false,
@@ -178,18 +185,40 @@ impl Search<'_> {
 
     /// What is reported of a node with these attempts; `None` where they are no sign that it is
     /// bad in part only.
-    fn judge(&self, node: usize, attempts: &[Attempt]) -> Option<Unstable> {
+    fn judge(&self, node: usize, attempts: &[Attempt], others: &[Attempt]) -> Option<Unstable> {
         let mut unstable = described(self.channel, node, attempts, self.least);
         let in_part = if self.varies {
             unstable.varies = true;
-            unstable.slow = attempts.iter().filter(|a| a.odd != 0).count();
+            unstable.is_often_slow = self.is_often_slow(attempts, others);
             unstable.slow_value = None;
-            both_ways(attempts)
+            let odd_from = odd_from(self.channel);
+            let all_odd = attempts.iter().filter(|a| a.odd != 0).count() as f64;
+            let is_known = all_odd <= MOST_VARIES * attempts.len() as f64;
+            let odd = odd_by_own_level(node, attempts, odd_from);
+            unstable.slow = odd.iter().filter(|odd| **odd != 0).count();
+            (is_known || unstable.is_often_slow)
+                && unstable.slow as f64 >= VARIES * attempts.len() as f64
+                && both_ways(&odd, self.pass)
+                && within_pairs(attempts, odd_from)
         } else {
             is_good_else(attempts, self.least, self.pass)
         };
         let certain = self.pass == Pass::Screen || unstable.is_certain(attempts, self.least);
         (in_part && certain).then_some(unstable)
+    }
+
+    /// Whether as large a share of the attempts is slow as has to be odd, and more than those of the
+    /// others explain.
+    fn is_often_slow(&self, attempts: &[Attempt], others: &[Attempt]) -> bool {
+        let bad = |all: &[Attempt]| all.iter().filter(|a| a.is_bad(self.least)).count();
+        let slow = attempts.iter().filter(|a| a.is_bad(self.least));
+        let pairs: BTreeSet<Pair> = slow.map(|attempt| attempt.pair).collect();
+        let (count, tried) = (bad(attempts), attempts.len());
+        let chance = tail(count, tried, background(bad(others), others.len()));
+        pairs.len() >= LEAST_PARTNERS
+            && count >= LEAST_BAD
+            && count as f64 >= VARIES * tried as f64
+            && chance < CHANCE / self.nodes() as f64
     }
 }
 
@@ -217,12 +246,71 @@ impl Unstable {
     }
 }
 
+/// In which way each attempt is odd against what the node itself reaches in the median: the fit may
+/// have its effect wrong.
+fn odd_by_own_level(node: usize, attempts: &[Attempt], odd_from: f64) -> Vec<i8> {
+    let ways = |attempt: &Attempt| match attempt.residuals {
+        [forth, back] if attempt.pair.0 == node => [forth, back],
+        [forth, back] => [back, forth],
+    };
+    let level = |way: usize| {
+        let values = attempts.iter().map(|attempt| ways(attempt)[way]);
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        median(&mut values).unwrap_or(0.0)
+    };
+    let levels = [level(0), level(1)];
+    let odd = attempts.iter().map(|attempt| {
+        let ways = ways(attempt);
+        let apart = [ways[0] - levels[0], ways[1] - levels[1]];
+        let known = apart.into_iter().filter(|apart| apart.is_finite());
+        let furthest = known.max_by(|x, y| x.abs().total_cmp(&y.abs()));
+        let furthest = furthest.filter(|apart| apart.abs() > odd_from);
+        furthest.map_or(0, |apart| apart.signum() as i8)
+    });
+    odd.collect()
+}
+
 /// Whether odd attempts are so in both ways: those of a node whose effect is not known well are
-/// all on one side.
-fn both_ways(attempts: &[Attempt]) -> bool {
-    let count = |sign: i8| attempts.iter().filter(|a| a.odd == sign).count();
+/// all on one side. Of few, one is enough to measure it again.
+fn both_ways(odd: &[i8], pass: Pass) -> bool {
+    let count = |sign: i8| odd.iter().filter(|odd| **odd == sign).count();
     let (less, more) = (count(-1), count(1));
-    less.min(more) as f64 >= LEAST_OF_EACH * (less + more) as f64
+    let least = match pass {
+        Pass::Screen => 0.0,
+        Pass::Alone | Pass::Verdict => LEAST_OF_EACH,
+    };
+    let fewer = less.min(more);
+    fewer > 0 && fewer as f64 >= least * (less + more) as f64
+}
+
+/// Whether the measurements of odd pairs differ among themselves, in their two directions or in
+/// several attempts, and not by what the fit makes of the node alone: else pairs differ, and the
+/// node does not vary.
+fn within_pairs(attempts: &[Attempt], odd_from: f64) -> bool {
+    // Both of the two that differ have noise.
+    let apart = odd_from * std::f64::consts::SQRT_2;
+    let odd: BTreeSet<Pair> = (attempts.iter().filter(|a| a.odd != 0))
+        .map(|attempt| attempt.pair)
+        .collect();
+    let is_apart = |pair: Pair, ways: fn(&Attempt) -> [f64; 2]| {
+        let of_pair = attempts.iter().filter(|attempt| attempt.pair == pair);
+        let values: Vec<f64> = of_pair.flat_map(ways).collect();
+        // Those that are not numbers are no least and no most.
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        high - low > apart
+    };
+    let differ = odd
+        .iter()
+        .filter(|&&pair| is_apart(pair, |a| a.residuals) && is_apart(pair, |a| a.values));
+    differ.count() as f64 >= LEAST_WITHIN * odd.len() as f64
+}
+
+/// The share of bad attempts that is expected where this many of the others are bad. Of few others,
+/// less is known.
+fn background(bad: usize, others: usize) -> f64 {
+    let unseen = (ONE_UNSEEN / others.max(1) as f64).min(1.0);
+    ((bad as f64 + unseen) / (others as f64 + 1.0)).min(1.0)
 }
 
 /// Which nodes have a clearly bad attempt.
@@ -267,6 +355,7 @@ fn described(channel: &Channel, node: usize, attempts: &[Attempt], least: f64) -
         slow_value,
         good_count,
         varies: false,
+        is_often_slow: false,
         unsettled: by_pair
             .into_iter()
             .filter(|&(_, (bad, tried))| bad == tried)

@@ -24,7 +24,7 @@ pub(super) fn unstable(analysis: &Analysis, but: &BTreeSet<usize>) -> Vec<Verdic
                 .flatten(),
             ..Evidence::default()
         };
-        let severity = if found.varies {
+        let severity = if found.varies && !found.is_often_slow {
             Severity::Warning
         } else {
             Severity::Fault

@@ -361,125 +361,6 @@ fn of_leaves(sizes: &[usize], share: f64, mode: Mode, seed: u64) -> Conclusion {
 }
 
 #[test]
-fn leaves_without_labels_are_structure_and_nobody_is_drained() {
-    let second = |nodes: usize, small: usize| move |node: usize| node >= nodes - small;
-    for (nodes, small) in [(16, 4), (16, 8), (8, 2), (12, 3), (24, 8)] {
-        for (mode, seeds) in [(Mode::Full, 1), (Mode::Sampled, 3)] {
-            for seed in 0..seeds {
-                let mut random = Random::new(seed + 40);
-                let of = second(nodes, small);
-                let mut measure = |(a, b): Pair, _, _| {
-                    near(if of(a) == of(b) { 100.0 } else { 60.0 }, &mut random)
-                };
-                let found = survey(nodes, options(mode, seed), &mut measure);
-                assert!(
-                    found.is_healthy(),
-                    "{nodes} {small} {mode:?} {:?}",
-                    said(&found)
-                );
-                assert!(found.drain.is_empty());
-                for verdict in &found.verdicts {
-                    // Noise is 2 %: nothing was measured far from 60 and 100.
-                    let evidence = &verdict.evidence;
-                    for gbps in [evidence.value, evidence.typical].into_iter().flatten() {
-                        let off = (gbps - 60.0).abs().min((gbps - 100.0).abs());
-                        assert!(off < 5.0, "{}", verdict.statement);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_bad_quarter_is_named_whole() {
-    let mut random = Random::new(9);
-    let mut measure = |(a, b): Pair, _, _| {
-        let slow = a % 4 == 1 || b % 4 == 1;
-        near(if slow { 80.0 } else { 100.0 }, &mut random)
-    };
-    let found = survey(128, options(Mode::Sampled, 1), &mut measure);
-    let bad: Vec<usize> = (0..128).filter(|node| node % 4 == 1).collect();
-    assert_eq!(found.drain, bad, "{:?}", said(&found));
-}
-
-#[test]
-fn noise_is_measured_and_said() {
-    for noise in [0.02, 0.1] {
-        let mut random = Random::new(2);
-        let mut measure = |_: Pair, _, _| {
-            let mut noisy = || 100.0 * (noise * random.normal()).exp();
-            Some((noisy(), noisy()))
-        };
-        let found = survey(16, options(Mode::Full, 0), &mut measure);
-        let percent = found.noise_percent.unwrap();
-        assert!((percent / 100.0 / noise - 1.0).abs() < 0.25, "{percent}");
-        assert!(found.detectable_percent.unwrap() >= 10.0);
-    }
-}
-
-#[test]
-fn every_number_of_a_node_is_the_median_of_its_own_measurements() {
-    let mut random = Random::new(1);
-    let mut of_node = Vec::new();
-    let mut measure = |(a, b): Pair, _, pairs| {
-        let slow = a == 5 || b == 5;
-        let rates = near(if slow { 75.0 } else { 100.0 }, &mut random)?;
-        if slow && pairs > 1 {
-            of_node.extend([rates.0, rates.1]);
-        }
-        Some(rates)
-    };
-    let found = survey(16, options(Mode::Full, 0), &mut measure);
-    assert_eq!(found.drain, [5]);
-    let evidence = &found.verdicts[0].evidence;
-    assert_eq!(evidence.observations, of_node.len());
-    let median = crate::median::median(&mut of_node).unwrap();
-    assert!((evidence.value.unwrap() - median).abs() < 1e-9);
-}
-
-/// A node at a rate with all others but these.
-fn slow_with_most(nodes: usize, mode: Mode, good: &[usize], seed: u64) -> Conclusion {
-    let mut random = Random::new(seed);
-    let mut measure = |(a, b): Pair, _, _| {
-        let other = [a, b].into_iter().find(|&node| node != 1);
-        let is_slow = (a == 1 || b == 1) && other.is_some_and(|other| !good.contains(&other));
-        near(if is_slow { 50.0 } else { 100.0 }, &mut random)
-    };
-    survey(nodes, options(mode, seed), &mut measure)
-}
-
-#[test]
-fn a_good_pair_does_not_clear_a_node_that_is_slow_with_all_others() {
-    for (nodes, mode, good) in [
-        (6, Mode::Full, &[0][..]),
-        (8, Mode::Full, &[0, 2]),
-        (16, Mode::Full, &[0]),
-        (33, Mode::Full, &[0]),
-        (8, Mode::Sampled, &[0]),
-        (16, Mode::Sampled, &[0]),
-    ] {
-        for seed in 0..4 {
-            let found = slow_with_most(nodes, mode, good, seed);
-            assert_eq!(found.drain, [1], "{nodes} {mode:?} {:?}", said(&found));
-        }
-    }
-}
-
-/// Leaves of these sizes, 60 % across; node 0 has a share of every rate.
-fn of_leaves(sizes: &[usize], share: f64, mode: Mode, seed: u64) -> Conclusion {
-    let leaf = sizes.iter().enumerate();
-    let leaf = leaf.flat_map(|(leaf, &size)| std::iter::repeat_n(leaf, size));
-    let leaf: Vec<usize> = leaf.collect();
-    let mut random = Random::new(seed);
-    let mut measure = |(a, b): Pair, _, _| {
-        let level = if leaf[a] == leaf[b] { 100.0 } else { 60.0 };
-        near(if a == 0 { share * level } else { level }, &mut random)
-    };
-    survey(leaf.len(), options(mode, seed), &mut measure)
-}
-
-#[test]
 fn leaves_without_labels_do_not_hide_a_slow_node() {
     for sizes in [&[10, 6, 4][..], &[8, 8], &[4; 4]] {
         for share in [0.7, 0.5, 0.2] {
@@ -514,6 +395,25 @@ fn the_nodes_of_a_small_leaf_meet_each_other_before_any_is_taken_out() {
             assert!(found.drain.is_empty(), "{sizes:?} {:?}", said(&found));
         }
     }
+}
+
+#[test]
+fn a_node_whose_rates_are_anything_is_unstable() {
+    let mut named = 0;
+    for seed in 0..10 {
+        let mut random = Random::new(seed);
+        let mut measure = |(a, b): Pair, _, _| {
+            let mut share = || match a == 3 || b == 3 {
+                true => 0.4 + 0.6 * random.unit(),
+                false => 1.0,
+            };
+            let (forth, back) = (share(), share());
+            near(100.0, &mut random).map(|(x, y)| (forth * x, back * y))
+        };
+        let found = survey(16, options(Mode::Full, seed), &mut measure);
+        named += usize::from(found.drain == [3]);
+    }
+    assert!(named >= 8, "{named}");
 }
 
 /// Latency that varies much, as in shared clouds: what is said of it is what its numbers show.
