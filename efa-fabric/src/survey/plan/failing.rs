@@ -16,6 +16,10 @@ fn survey(nodes: usize, mode: Mode, seed: u64, fails: Fails<'_>) -> Conclusion {
         seed,
         ..Options::default()
     };
+    survey_with(nodes, options, fails)
+}
+
+fn survey_with(nodes: usize, options: Options, fails: Fails<'_>) -> Conclusion {
     let mut plan = Plan::new(nodes, options).unwrap();
     let mut seen = Observations::new(nodes);
     let mut times: BTreeMap<Pair, usize> = BTreeMap::new();
@@ -101,6 +105,20 @@ fn a_node_that_fails_with_its_own_set_too_is_dead() {
             let found = survey(nodes, mode, 0, &|(a, b), _, _| is_dead(a) || is_dead(b));
             assert_eq!(faults(&found), [dead(2), dead(5)], "{:?}", said(&found));
         }
+    }
+}
+
+#[test]
+fn groups_that_are_not_tried_with_each_other_are_no_sets() {
+    for mode in [Mode::WithinGroups, Mode::BetweenGroups] {
+        let labels = (0..24).map(|node| format!("leaf-{}", node / 4)).collect();
+        let options = Options {
+            mode,
+            labels: Some(labels),
+            ..Options::default()
+        };
+        let found = survey_with(24, options, &|(a, b), _, _| a == 5 || b == 5);
+        assert_eq!(faults(&found), [dead(5)], "{mode:?} {:?}", said(&found));
     }
 }
 
