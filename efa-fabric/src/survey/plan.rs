@@ -590,7 +590,7 @@ fn slow(analysis: &Analysis) -> BTreeSet<usize> {
     found
         .iter()
         .filter(bandwidth)
-        .filter(|f| f.effect > HALVES && analysis.is_likely(f))
+        .filter(|f| f.effect > HALVES && !f.is_good_with_some && analysis.is_likely(f))
         .map(|f| f.node)
         .collect()
 }

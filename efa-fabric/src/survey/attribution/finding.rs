@@ -31,6 +31,8 @@ pub(crate) struct NodeFinding {
     pub(crate) alone: Option<(f64, usize)>,
     /// It reached with others what is typical.
     pub(crate) cleared: bool,
+    /// It did with some: it may be one that is slow in part of its measurements.
+    pub(crate) is_good_with_some: bool,
     /// The only partner with which it did though it is much slower, if that was measured once: it
     /// may have been luck.
     pub(crate) lucky: Option<usize>,

@@ -116,9 +116,10 @@ impl Analysis {
         // A slow node is slow with everyone: what reaches typical rates is not.
         let reached = channel.reached_typical(node, direction, effect);
         let is_large = is_large(channel, effect);
-        let cleared = (reached.good >= 2 && reached.share > MOST_GOOD
-            || reached.good >= 1 && (reached.share > MOST_GOOD_OF_FEW || is_large))
-            && !is_what_slow_pairs_share(channel, node, effect, reached);
+        let is_good_with_some = reached.good >= 2 && reached.share > MOST_GOOD
+            || reached.good >= 1 && (reached.share > MOST_GOOD_OF_FEW || is_large);
+        let cleared =
+            is_good_with_some && !is_what_slow_pairs_share(channel, node, effect, reached);
         // What all others measured is looked at last: it takes the most work.
         let measured = || {
             let compared = channel.compare_node(node, direction);
@@ -138,6 +139,7 @@ impl Analysis {
             z,
             alone,
             cleared,
+            is_good_with_some,
             lucky: reached.once.filter(|_| effect <= LARGE),
             fresh: channel.fresh_of_node(node, direction, faster),
         };
