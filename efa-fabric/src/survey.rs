@@ -72,5 +72,6 @@ pub use options::{Mode, Options, Thresholds, require_count};
 pub use plan::Plan;
 pub use round::{Round, Stage};
 pub use verdict::{
-    Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind, WayRate,
+    Confidence, Direction, Evidence, GroupRates, Quantity, Severity, Subject, Verdict, VerdictKind,
+    WayRate,
 };

@@ -393,6 +393,15 @@ value_class! {
         unstable_named_percent: Option<f64> = |report| report.conclusion.unstable_named_percent;
         /// The median rate with all rails in one direction, in Gbit/s; None where none was measured.
         typical_gbps: Option<f64> = |report| report.conclusion.typical_gbps;
+        /// The median rate between nodes with one label, in Gbit/s, without groups and paths that are
+        /// slow themselves; None without labels, or where none was measured.
+        inside_gbps: Option<f64> = |report| {
+            report.conclusion.group_rates.and_then(|rates| rates.inside_gbps)
+        };
+        /// The median rate between nodes with different labels, in Gbit/s, as `inside_gbps` is.
+        across_gbps: Option<f64> = |report| {
+            report.conclusion.group_rates.and_then(|rates| rates.across_gbps)
+        };
         /// The median latency, in µs; None where none was measured.
         typical_latency_us: Option<f64> = |report| report.conclusion.typical_latency_us;
         /// How it was surveyed: mode, seed, expected rates, thresholds; None in older reports.

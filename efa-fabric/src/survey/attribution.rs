@@ -6,6 +6,7 @@
 //! | `channel` | one quantity on one rail, with what the polish made of it |
 //! | `reading` | from observations to channels |
 //! | `groups` | nodes with the same label: inside, across, and groups that are slow |
+//! | `paths` | paths between groups, or inside of one, that are slow |
 //! | `drift` | rates that change in the course of a survey |
 //! | `measured` | a subject's own measurements, and those it is compared with |
 //! | `attempts`, `unstable` | nodes that fail or halve in part of their measurements |
@@ -29,6 +30,7 @@ mod levels;
 mod links;
 mod measured;
 mod nodes;
+mod paths;
 mod populations;
 mod reading;
 mod unstable;
@@ -37,7 +39,7 @@ mod ways;
 pub(crate) use alone::{CONTENTION, LINK_CONTENTION};
 pub(crate) use analysis::Analysis;
 pub(crate) use channel::Channel;
-pub(crate) use finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, Pass};
+pub(crate) use finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, Pass, SlowPath};
 pub(crate) use measured::Compared;
 pub(crate) use populations::Populations;
 pub(crate) use unstable::Unstable;

@@ -33,13 +33,15 @@ use self::failures::failures;
 use self::few::few;
 use self::outliers::{of_link, of_nodes};
 use self::rails::uneven;
-use self::structure::{OF_LEVEL, groups, many, populated};
+use self::structure::{OF_LEVEL, groups, many, oversubscribed, paths, populated};
 use self::unstable::unstable;
 use super::attribution::{Analysis, Channel, Pass, Populations};
 use super::observation::Observations;
 use super::options::Options;
 use super::power;
-use super::verdict::{Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind};
+use super::verdict::{
+    Confidence, Evidence, GroupRates, Quantity, Severity, Subject, Verdict, VerdictKind,
+};
 
 /// The findings of a survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,9 @@ pub struct Conclusion {
     pub typical_gbps: Option<f64>,
     /// Typical latency in µs.
     pub typical_latency_us: Option<f64>,
+    /// The rates inside and across groups, where the nodes have labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_rates: Option<GroupRates>,
     /// How much single measurements of bandwidth vary (standard deviation), in percent.
     #[serde(default)]
     pub noise_percent: Option<f64>,
@@ -131,6 +136,8 @@ pub(crate) fn conclude(
     );
     verdicts.extend(unstable);
     verdicts.extend(groups(&analysis));
+    verdicts.extend(paths(&analysis));
+    verdicts.extend(oversubscribed(&analysis));
     let bad: BTreeSet<usize> = verdicts
         .iter()
         .filter(|v| v.severity > Severity::Info)
@@ -249,6 +256,7 @@ fn finish(
         },
         typical_gbps: typical(Quantity::Bandwidth),
         typical_latency_us: typical(Quantity::Latency),
+        group_rates: analysis.main().and_then(|channel| channel.by_group.rates),
         noise_percent: main.map(|c| percent(c.noise())),
         detectable_percent: main
             .filter(|_| analysis.tells_nodes_from_levels())

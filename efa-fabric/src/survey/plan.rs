@@ -613,6 +613,8 @@ fn sampled_rounds(nodes: usize) -> usize {
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod cases_of_groups;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,14 @@ pub enum Subject {
         /// Its number, by the first node with its label.
         group: usize,
     },
+    /// The path between two groups, or, where both are one, between its own nodes.
+    /// [`Evidence::label`] and [`Evidence::other_label`] have the labels.
+    GroupPath {
+        /// The group with the lower number.
+        a: usize,
+        /// The group with the higher number.
+        b: usize,
+    },
 }
 
 /// A kind of fault.
@@ -75,6 +83,9 @@ pub enum VerdictKind {
     /// Sets of nodes that work inside and do not reach each other: a security group, a route or a
     /// subnet, and no fault of a node. [`Evidence::sets`] has them.
     Partition,
+    /// Between all groups much less is reached than inside of them: the network between them is
+    /// shared, or wrongly set up. Not a fault of a node or group.
+    Oversubscribed,
 }
 
 /// The severity, by what to do about it.
@@ -125,9 +136,9 @@ pub enum Direction {
     Sends,
     /// What the node receives.
     Receives,
-    /// From the node of a link with the lower number to the other.
+    /// From the node of a link, or the group of a path, with the lower number to the other.
     LowerToHigher,
-    /// From the node of a link with the higher number to the other.
+    /// From the node of a link, or the group of a path, with the higher number to the other.
     HigherToLower,
 }
 
@@ -148,7 +159,8 @@ pub struct Evidence {
     /// Robust z: the difference in units of 1.4826 × MAD of the cluster, with the sign of
     /// `change_percent`: below 0 for less bandwidth, above 0 for more latency.
     pub z: Option<f64>,
-    /// Measurements of the subject, of which `value` is the median.
+    /// Measurements of the subject, of which `value` is the median; of groups and the paths between
+    /// them, directions of pairs, each once.
     pub observations: usize,
     /// The median of the subject's own measurements, in Gbit/s or µs; where they were compared
     /// with an expected rate, what that states.
@@ -165,7 +177,10 @@ pub struct Evidence {
     pub slow_value: Option<f64>,
     /// The label of a group.
     pub label: Option<String>,
-    /// The nodes of a group or of the slower population, ascending; where rates of few nodes differ,
+    /// The label of the other group of a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_label: Option<String>,
+    /// The nodes of a group, of the groups of a path, or of the slower population, ascending; where rates of few nodes differ,
     /// the one that all slow pairs share.
     pub nodes: Vec<usize>,
     /// Where rates of few nodes differ, those of each direction of each pair, the slowest first; the
@@ -195,6 +210,29 @@ pub struct Evidence {
     pub phase: Option<FailurePhase>,
     /// The size in bytes of the messages that did not pass then, where smaller ones had.
     pub stuck_bytes: Option<usize>,
+}
+
+/// The rates inside and across groups, of those that are not slow themselves: each is the median of
+/// the directions of pairs, each once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GroupRates {
+    /// Between nodes of one group, in Gbit/s; `None` where no such pair was measured.
+    pub inside_gbps: Option<f64>,
+    /// How many directions of pairs that is of.
+    pub inside_ways: usize,
+    /// Between nodes of different groups, in Gbit/s.
+    pub across_gbps: Option<f64>,
+    /// How many directions of pairs that is of.
+    pub across_ways: usize,
+}
+
+impl GroupRates {
+    /// Returns the rate across as a share of that inside, where both are known.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        Some(self.across_gbps? / self.inside_gbps.filter(|gbps| *gbps > 0.0)?)
+    }
 }
 
 /// The rate of one direction of a pair.
@@ -230,11 +268,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Returns the nodes that it is about: none for the cluster, two for a link.
+    /// Returns the nodes that it is about: none for the cluster or a path of groups, two for a link.
     #[must_use]
     pub fn nodes(&self) -> Vec<usize> {
         match self.subject {
-            Subject::Cluster => Vec::new(),
+            Subject::Cluster | Subject::GroupPath { .. } => Vec::new(),
             Subject::Node { node } | Subject::Rail { node, .. } => vec![node],
             Subject::Link { a, b } => vec![a, b],
             Subject::Group { .. } => self.evidence.nodes.clone(),

@@ -8,10 +8,12 @@ use super::verdict::{
 };
 
 mod few;
+mod groups;
 mod partition;
 mod parts;
 
 pub(crate) use self::few::spread;
+pub(crate) use self::groups::rates;
 pub(crate) use self::parts::{counted, digits, listed};
 
 impl Verdict {
@@ -54,6 +56,7 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         VerdictKind::RatesDiffer => few::rates_differ(e, &name_in(names)),
         VerdictKind::UnevenRail => few::uneven_rail(e),
         VerdictKind::Partition => partition::apart(e, &name_in(names)),
+        VerdictKind::Oversubscribed => groups::oversubscribed(e),
         VerdictKind::SeenOnce => seen_once(verdict, &subject),
         VerdictKind::Intermittent => intermittent(verdict, &subject),
         VerdictKind::SlowBandwidth | VerdictKind::HighLatency => slow(verdict, &subject, names),
@@ -89,6 +92,7 @@ pub(crate) fn subject(verdict: &Verdict, names: &[String]) -> String {
             Some(label) => format!("the group {label}"),
             None => format!("group {group}"),
         },
+        Subject::GroupPath { a, b } => groups::path(&verdict.evidence, a, b),
     }
 }
 
@@ -115,6 +119,7 @@ pub(crate) fn brief(verdict: &Verdict, names: &[String]) -> String {
             Some(rail) => format!("rail {rail} is slower than the others"),
             None => "rails differ".to_owned(),
         },
+        (VerdictKind::Oversubscribed, _) => groups::oversubscribed_briefly(e),
         (VerdictKind::Structure, _) => "pairs differ as no node explains".to_owned(),
         (VerdictKind::Intermittent, Subject::Cluster) => "pairs failed several times".to_owned(),
         (VerdictKind::Intermittent, _) => format!("{subject} failed several times"),
@@ -137,7 +142,7 @@ fn unreachable(verdict: &Verdict, subject: &str) -> String {
             "no pair of nodes could be measured, though first messages passed{}",
             failure(e),
         ),
-        Subject::Cluster | Subject::Group { .. } => format!(
+        Subject::Cluster | Subject::Group { .. } | Subject::GroupPath { .. } => format!(
             "no pair of nodes reached each other{}: security group (all traffic to and from itself), subnet, or provider",
             failure(e),
         ),
@@ -198,7 +203,10 @@ fn intermittent(verdict: &Verdict, subject: &str) -> String {
             "{subject} failed with {failed} of {tried} attempts{}",
             failure(e)
         ),
-        Subject::Node { .. } | Subject::Rail { .. } | Subject::Group { .. } => {
+        Subject::Node { .. }
+        | Subject::Rail { .. }
+        | Subject::Group { .. }
+        | Subject::GroupPath { .. } => {
             format!(
                 "{subject} failed with {failed} of {tried} nodes{}",
                 failure(e)
@@ -218,6 +226,9 @@ fn slow(verdict: &Verdict, subject: &str, names: &[String]) -> String {
             nodes.len(),
             listed(&nodes)
         );
+    }
+    if matches!(verdict.subject, Subject::GroupPath { .. }) {
+        return format!("{subject} {difference}");
     }
     match e.alone_change_percent {
         Some(alone) => format!(
@@ -301,7 +312,9 @@ fn failure(e: &Evidence) -> String {
 fn black_hole(verdict: &Verdict, subject: &str, bytes: usize) -> String {
     let e = &verdict.evidence;
     let (who, with) = match verdict.subject {
-        Subject::Cluster | Subject::Group { .. } => ("the network".to_owned(), String::new()),
+        Subject::Cluster | Subject::Group { .. } | Subject::GroupPath { .. } => {
+            ("the network".to_owned(), String::new())
+        }
         Subject::Link { .. } => (
             subject.to_owned(),
             format!(" in {} of {} attempts", e.failed, e.tried),
@@ -339,13 +352,17 @@ fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
     let than = match subject {
         Subject::Link { .. } => "the other measurements of its nodes",
         Subject::Group { .. } => "the median",
+        Subject::GroupPath { .. } => groups::compared_with(e),
         _ => "the median of the other nodes",
     };
     format!(
         "has {:.0} % {compared}{direction} than {than} (median {} {unit} of {}, against {} of {}; z {:.1})",
         change.abs(),
         digits(e.value.unwrap_or_default()),
-        counted(e.observations, "measurement"),
+        match subject {
+            Subject::Group { .. } | Subject::GroupPath { .. } => groups::ways(e.observations),
+            _ => counted(e.observations, "measurement"),
+        },
         digits(e.typical.unwrap_or_default()),
         e.compared,
         e.z.unwrap_or_default(),

@@ -148,6 +148,11 @@ fn keyed(report: &Report, counterparts: &[Option<usize>]) -> BTreeMap<String, St
             let label = verdict.evidence.label.clone();
             label.unwrap_or_else(|| called(group))
         }
+        Subject::GroupPath { a, b } => {
+            let e = &verdict.evidence;
+            let label = |of: &Option<String>, group| of.clone().unwrap_or_else(|| called(group));
+            [label(&e.label, a), label(&e.other_label, b)].join("\0")
+        }
     };
     let verdicts = report.conclusion.verdicts.iter().map(|v| {
         let what = (

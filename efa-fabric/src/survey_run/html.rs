@@ -48,7 +48,9 @@ impl Report {
             }
             html.push_str("</ul>");
         }
-        for line in [self.precision(), self.circumstances()] {
+        let rates = self.rates_of_groups();
+        let lines = [Some(self.precision()), rates, Some(self.circumstances())];
+        for line in lines.into_iter().flatten() {
             let _ = write!(html, "<p>{}</p>", escape(&line));
         }
         self.collectives_table(&mut html);

@@ -7,7 +7,7 @@ use efa_core::text::plain;
 
 use super::report::Report;
 use super::state::Status;
-use crate::survey::wording::{brief, counted, digits, listed, subject};
+use crate::survey::wording::{brief, counted, digits, listed, rates, subject};
 use crate::survey::{Outcome, PairObservation, Severity, Subject, Verdict};
 
 /// More verdicts of one kind than this are one sentence.
@@ -220,6 +220,13 @@ impl Report {
         )
     }
 
+    /// Returns one line: the rates inside and across the groups of nodes, without those that are
+    /// slow themselves; `None` where the nodes have no labels.
+    #[must_use]
+    pub fn rates_of_groups(&self) -> Option<String> {
+        rates(self.conclusion.group_rates.as_ref()?)
+    }
+
     /// Returns one line: when, which version, which mode and seed, which rate was expected, where
     /// the report has it.
     #[must_use]
@@ -348,6 +355,9 @@ impl fmt::Display for Report {
         }
         self.write_collectives(f)?;
         writeln!(f, "{}", plain(&self.precision()))?;
+        if let Some(rates) = self.rates_of_groups() {
+            writeln!(f, "{}", plain(&rates))?;
+        }
         writeln!(f, "{}", plain(&self.circumstances()))?;
         let names: Vec<String> = self.nodes.iter().map(|node| plain(&node.name)).collect();
         let width = names

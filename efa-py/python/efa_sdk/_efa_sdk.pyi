@@ -6329,6 +6329,11 @@ class SurveyReport:
         measuring. `nodes[i].state` states why.
         """
     @property
+    def across_gbps(self, /) -> float | None:
+        """
+        The median rate between nodes with different labels, in Gbit/s, as `inside_gbps` is.
+        """
+    @property
     def action(self, /) -> str:
         """
         What to do, in one line: the first of `str()`.
@@ -6404,6 +6409,12 @@ class SurveyReport:
         """
         Returns the reports in a folder (its files `*.json`), the oldest first. Raises FabricError
         for the first file that is no report.
+        """
+    @property
+    def inside_gbps(self, /) -> float | None:
+        """
+        The median rate between nodes with one label, in Gbit/s, without groups and paths that are
+        slow themselves; None without labels, or where none was measured.
         """
     @property
     def links_seen(self, /) -> float:

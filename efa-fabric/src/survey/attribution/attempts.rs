@@ -77,9 +77,8 @@ pub(super) fn attempts(channel: &Channel, failed: &BTreeMap<Pair, usize>) -> Vec
             .unwrap_or(0.0);
         let is_odd = furthest.abs() > odd_from;
         let odd = if is_odd { furthest.signum() as i8 } else { 0 };
-        let value = known
-            .map(|(_, _, value)| value + both.shift)
-            .fold(f64::INFINITY, f64::min);
+        let measured = both.measured().into_iter().filter(|v| v.is_finite());
+        let value = measured.fold(f64::INFINITY, f64::min);
         if left.is_finite() {
             all.push(Attempt {
                 pair: both.pair,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::schedule::Pair;
 use super::super::statistics::{Cell, Fit, LEAST_SPREAD, SLOW_PARTNER, spread, tail};
 use super::super::verdict::{Direction, Quantity};
-use super::finding::SlowGroup;
+use super::finding::ByGroup;
 use super::ways::Ways;
 use crate::median::median;
 
@@ -32,8 +32,9 @@ pub(crate) struct Channel {
     /// The first round of targeted measurements: what is older was measured before anything was
     /// suspected.
     pub(super) fresh_from: usize,
-    /// Groups that are slower than the others as a whole; taken out of the measurements.
-    pub(crate) slow_groups: Vec<SlowGroup>,
+    /// Groups and paths between them that are slower than the others as a whole; taken out of the
+    /// measurements.
+    pub(crate) by_group: ByGroup,
     /// Whether leaves without labels were found; their difference is taken out of the measurements.
     pub(super) has_leaves: bool,
 }
@@ -44,19 +45,72 @@ pub(super) struct Both {
     pub(super) pair: Pair,
     pub(super) forth: f64,
     pub(super) back: f64,
-    /// What was taken out of both: the difference of its class, and of its round.
-    pub(super) shift: f64,
+    /// What was taken out of each: the difference of its class, and of its round.
+    shift: [f64; 2],
+    /// Directions of which more was taken out than of the other: nothing is compared with them.
+    is_apart: [bool; 2],
     /// Pairs are compared with pairs of the same class: across groups, inside, of a slow group.
     pub(super) class: usize,
     pub(super) round: usize,
 }
 
 impl Both {
+    /// What was measured of a pair in a round, as logarithms.
+    pub(super) fn new(pair: Pair, forth: f64, back: f64, round: usize) -> Self {
+        Self {
+            pair,
+            forth,
+            back,
+            shift: [0.0; 2],
+            is_apart: [false; 2],
+            class: 0,
+            round,
+        }
+    }
+
     /// Takes something that is known out of both directions.
     pub(super) fn take_out(&mut self, shift: f64) {
         self.forth -= shift;
         self.back -= shift;
-        self.shift += shift;
+        self.shift = self.shift.map(|out| out + shift);
+    }
+
+    /// Takes something out of the directions that have it. Where both have, the pair is of this
+    /// class; what is of a class of its own already stays as it is.
+    pub(super) fn take_out_ways(&mut self, ways: [bool; 2], shift: f64, class: usize) {
+        if self.class > 1 {
+            return;
+        }
+        if ways == [true; 2] {
+            self.take_out(shift);
+            self.class = class;
+            return;
+        }
+        for (way, value) in [&mut self.forth, &mut self.back].into_iter().enumerate() {
+            if ways[way] && !self.is_apart[way] {
+                *value -= shift;
+                self.shift[way] += shift;
+                self.is_apart[way] = true;
+            }
+        }
+    }
+
+    /// Puts back what was taken out.
+    fn put_back(&mut self) {
+        [self.forth, self.back] = self.measured();
+        self.shift = [0.0; 2];
+    }
+
+    /// What was measured.
+    pub(super) fn measured(&self) -> [f64; 2] {
+        [self.forth + self.shift[0], self.back + self.shift[1]]
+    }
+
+    /// What was measured of the directions that are like others of the class.
+    pub(super) fn comparable(&self) -> [f64; 2] {
+        let [forth, back] = self.measured();
+        let known = |way: usize, value| if self.is_apart[way] { f64::NAN } else { value };
+        [known(0, forth), known(1, back)]
     }
 }
 
@@ -107,7 +161,7 @@ impl Channel {
     pub(super) fn pairs_with_levels(&self) -> Vec<Both> {
         let mut pairs = self.pairs.clone();
         for both in pairs.iter_mut().filter(|_| self.has_leaves) {
-            both.take_out(-both.shift);
+            both.put_back();
         }
         pairs
     }

@@ -168,14 +168,7 @@ mod tests {
             tx_count: vec![5; 8],
             rx_count: vec![5; 8],
         };
-        let both = |pair, round, value: f64| Both {
-            pair,
-            forth: value,
-            back: f64::NAN,
-            shift: 0.0,
-            class: 0,
-            round,
-        };
+        let both = |pair, round, value: f64| Both::new(pair, value, f64::NAN, round);
         let noise = [-0.02, -0.01, 0.01, 0.02];
         let base = (0..5).flat_map(|round| {
             let level = 0.03 * (round as f64 - 2.0);
@@ -188,7 +181,7 @@ mod tests {
         let mut pairs: Vec<Both> = base.chain(since).collect();
         let mut alone = vec![both((3, 7), 9, 0.0)];
         assert!(even_out(&fit, 5, &mut pairs, &mut alone));
-        alone[0].shift
+        alone[0].measured()[0] - alone[0].forth
     }
 
     #[test]

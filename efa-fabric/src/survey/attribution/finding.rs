@@ -1,7 +1,7 @@
 //! Nodes, rails and links that stand out, before anything is reported of them.
 
 use super::super::schedule::Pair;
-use super::super::verdict::Direction;
+use super::super::verdict::{Direction, GroupRates};
 
 /// Suspects are measured again from this share of the claimed effect on.
 pub(super) const SCREEN_EFFECT: f64 = 0.85;
@@ -54,17 +54,74 @@ pub(crate) struct LinkFinding {
     pub(crate) alone: Option<(f64, usize)>,
 }
 
+/// What is known of the groups of nodes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ByGroup {
+    pub(crate) slow: Vec<SlowGroup>,
+    pub(crate) paths: Vec<SlowPath>,
+    /// Of rates only.
+    pub(crate) rates: Option<GroupRates>,
+}
+
+impl ByGroup {
+    /// Whether what one group sends to another, or inside, is slow.
+    pub(super) fn is_slow(&self, from: usize, to: usize) -> bool {
+        let of_group = self.slow.iter().any(|slow| slow.has_way(from, to));
+        of_group || self.paths.iter().any(|slow| slow.has_way(from, to))
+    }
+}
+
+/// The path between two groups, or inside of one, that is slower than the others.
+#[derive(Debug, Clone)]
+pub(crate) struct SlowPath {
+    /// The lower number first.
+    pub(crate) groups: (usize, usize),
+    pub(crate) labels: (String, String),
+    /// Both, or from one group to the other, by number.
+    pub(crate) direction: Direction,
+    pub(crate) nodes: Vec<usize>,
+    pub(crate) z: f64,
+    /// How much slower it is than what it is compared with.
+    pub(super) shift: f64,
+    /// Logarithms of its measurements, each direction of each pair once.
+    pub(crate) own: Vec<f64>,
+    /// The same of those that it is compared with.
+    pub(crate) others: Vec<f64>,
+}
+
+impl SlowPath {
+    pub(super) fn has_way(&self, from: usize, to: usize) -> bool {
+        match self.direction {
+            Direction::LowerToHigher => (from, to) == self.groups,
+            Direction::HigherToLower => (to, from) == self.groups,
+            _ => (from.min(to), from.max(to)) == self.groups,
+        }
+    }
+}
+
 /// A group that is slower than the others as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct SlowGroup {
     pub(crate) group: usize,
+    /// In what it sends, in what it receives, or both; then it may be slow inside as well.
+    pub(crate) direction: Direction,
     pub(crate) label: String,
     pub(crate) nodes: Vec<usize>,
     pub(crate) z: f64,
-    /// Logarithms of its measurements with other groups.
+    /// Logarithms of its measurements with other groups, each direction of each pair once.
     pub(crate) own: Vec<f64>,
     /// The same of pairs across groups without it.
     pub(crate) others: Vec<f64>,
+}
+
+impl SlowGroup {
+    pub(super) fn has_way(&self, from: usize, to: usize) -> bool {
+        match self.direction {
+            Direction::Sends => from == self.group && to != from,
+            Direction::Receives => to == self.group && to != from,
+            _ => from == self.group || to == self.group,
+        }
+    }
 }
 
 /// What measuring alone stated about a finding.

@@ -1,12 +1,13 @@
 //! Nodes with the same label: the difference between pairs inside and across, and groups that
 //! are slower than the others as a whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::schedule::Pair;
 use super::super::statistics::{Cell, Fit, LEAST_SPREAD, polish_symmetric, spread};
+use super::super::verdict::{Direction, GroupRates};
 use super::channel::Both;
-use super::finding::SlowGroup;
+use super::finding::{ByGroup, SlowGroup};
 use crate::median::median;
 
 /// A group is compared with others from this many groups on: of two, neither is to blame.
@@ -15,6 +16,8 @@ const LEAST_GROUPS: usize = 3;
 const LEAST_NODES: usize = 3;
 /// This share of a slow group's nodes is slow.
 const MOST_OF_ALL: f64 = 0.75;
+/// It is slow with this share of the other groups: with fewer, the paths to them are.
+const MOST_OF_OTHERS: f64 = 0.9;
 /// A slow group is this many spreads of the groups from the others.
 const CLEAR: f64 = 5.0;
 /// Classes of pairs are distinguished from this many values of each on.
@@ -48,29 +51,61 @@ impl<'a> Groups<'a> {
         Self { of, labels }
     }
 
+    pub(super) fn of(&self, node: usize) -> usize {
+        self.of[node]
+    }
+
+    pub(super) fn label(&self, group: usize) -> &'a str {
+        self.labels[group]
+    }
+
     fn of_pair(&self, (a, b): Pair) -> (usize, usize) {
         (self.of[a], self.of[b])
     }
 
-    fn nodes(&self, group: usize) -> Vec<usize> {
+    pub(super) fn nodes(&self, group: usize) -> Vec<usize> {
         (0..self.of.len())
             .filter(|&n| self.of[n] == group)
             .collect()
     }
 
-    /// Takes the groups that are slow as a whole, and the difference between pairs inside and
-    /// across, out of the values. `effects` polishes what it is given.
+    /// Takes the groups and paths that are slow as a whole, and the difference between pairs inside
+    /// and across, out of the values. `effects` polishes what it is given; values with a direction
+    /// are rates.
     pub(super) fn even_out(
         &self,
         claim: f64,
+        is_directed: bool,
         pairs: &mut [Both],
         alone: &mut [Both],
         effects: impl Fn(&[Both]) -> Fit,
-    ) -> Vec<SlowGroup> {
-        let slow = self.slow(claim, pairs);
-        for group in &slow {
-            self.take_out(group, pairs, alone);
+    ) -> ByGroup {
+        let ways = each_once(pairs);
+        let slow = self.slow(claim, is_directed, &ways);
+        let paths = match is_directed {
+            true => self.slow_paths(claim, &ways, &slow),
+            false => Vec::new(),
+        };
+        let mut by_group = ByGroup {
+            slow,
+            paths,
+            rates: None,
+        };
+        if is_directed {
+            by_group.rates = self.rates(&ways, &by_group);
         }
+        self.take_out(&by_group, pairs, alone);
+        self.take_out_inside(pairs, alone, effects);
+        by_group
+    }
+
+    /// Takes the difference between pairs inside and across out of the values.
+    pub(super) fn take_out_inside(
+        &self,
+        pairs: &mut [Both],
+        alone: &mut [Both],
+        effects: impl Fn(&[Both]) -> Fit,
+    ) {
         for both in pairs.iter_mut().chain(alone.iter_mut()) {
             let (g, h) = self.of_pair(both.pair);
             if g == h && both.class == 0 {
@@ -113,109 +148,220 @@ impl<'a> Groups<'a> {
             }
             fit = Some(effects(pairs));
         }
-        slow
     }
 
-    /// Groups of which nearly every node is slower with all other groups.
-    fn slow(&self, claim: f64, pairs: &[Both]) -> Vec<SlowGroup> {
+    /// Groups of which nearly every node is slower with nearly all other groups.
+    fn slow(&self, claim: f64, is_directed: bool, ways: &[Cell]) -> Vec<SlowGroup> {
         if self.labels.len() < LEAST_GROUPS {
             return Vec::new();
         }
-        let across: Vec<(usize, usize, f64)> = pairs
+        let across = ways
             .iter()
-            .filter(|both| self.of[both.pair.0] != self.of[both.pair.1])
-            .flat_map(|both| {
-                let (a, b) = both.pair;
-                [(a, b, both.forth), (b, a, both.back)]
-            })
-            .filter(|(_, _, value)| value.is_finite())
-            .collect();
-        let cells: Vec<Cell> = across
-            .iter()
-            .map(|&(a, b, value)| Cell {
-                from: self.of[a],
-                to: self.of[b],
-                value,
-            })
-            .collect();
-        let fit = polish_symmetric(self.labels.len(), &cells);
-        let scale = spread(fit.tx.iter().copied(), LEAST_SPREAD);
-        let mut slow: Vec<usize> = (0..self.labels.len())
-            .filter(|&g| fit.tx[g] <= claim && fit.tx[g] <= -CLEAR * scale)
-            .collect();
-        slow.retain(|&group| {
-            let nodes = self.nodes(group);
-            let low = nodes.iter().filter(|&&node| {
-                let mut left: Vec<f64> = across
-                    .iter()
-                    .filter(|&&(a, b, _)| a == node || b == node)
-                    .map(|&(a, b, value)| {
-                        let other = if a == node { b } else { a };
-                        value - fit.center - fit.tx[self.of[other]].max(0.0)
-                    })
-                    .collect();
-                median(&mut left).is_some_and(|left| left <= fit.tx[group] / 2.0)
-            });
-            nodes.len() >= LEAST_NODES && low.count() as f64 >= MOST_OF_ALL * nodes.len() as f64
-        });
-        let bad = slow.clone();
-        slow.into_iter()
-            .map(|group| {
-                let is = |g: usize| self.of[g] == group;
-                let values = |own: bool| {
-                    across
-                        .iter()
-                        .filter(|&&(a, b, _)| {
-                            if own {
-                                is(a) || is(b)
-                            } else {
-                                !bad.contains(&self.of[a]) && !bad.contains(&self.of[b])
-                            }
-                        })
-                        .map(|&(_, _, value)| value)
-                        .collect::<Vec<f64>>()
-                };
-                SlowGroup {
-                    group,
-                    label: self.labels[group].to_owned(),
-                    nodes: self.nodes(group),
-                    z: fit.tx[group] / scale,
-                    own: values(true),
-                    others: values(false),
+            .filter(|way| self.of[way.from] != self.of[way.to]);
+        let across = Across::new(self, across.copied().collect());
+        let mut slow: Vec<(usize, Direction, f64)> = Vec::new();
+        let directions: &[Direction] = match is_directed {
+            true => &[Direction::Both, Direction::Sends, Direction::Receives],
+            false => &[Direction::Both],
+        };
+        for &direction in directions {
+            let effects: Vec<f64> = (0..self.labels.len())
+                .map(|group| across.effect(group, direction))
+                .collect();
+            let scale = spread(effects.iter().copied(), LEAST_SPREAD);
+            for (group, &effect) in effects.iter().enumerate() {
+                let is_new = slow.iter().all(|&(other, ..)| other != group);
+                let is_low = effect <= claim && effect <= -CLEAR * scale;
+                if !is_new || !is_low || !across.is_all_slow(group, direction, effect) {
+                    continue;
                 }
-            })
-            // Between slow groups only, nothing is left to compare with.
-            .filter(|group| !group.others.is_empty())
-            .collect()
+                // Slow in one direction, the median of both is no rate of anything; slow in both,
+                // one of them may stand out more.
+                let is_slow = |way| across.effect(group, way) <= effect / 2.0;
+                let is_each =
+                    !is_directed || is_slow(Direction::Sends) && is_slow(Direction::Receives);
+                match direction {
+                    _ if is_each => slow.push((group, Direction::Both, effect / scale)),
+                    Direction::Both => {}
+                    _ => slow.push((group, direction, effect / scale)),
+                }
+            }
+        }
+        let bad: Vec<usize> = slow.iter().map(|&(group, ..)| group).collect();
+        let said = slow.into_iter().map(|(group, direction, z)| {
+            let mut found = SlowGroup {
+                group,
+                direction,
+                label: self.labels[group].to_owned(),
+                nodes: self.nodes(group),
+                z,
+                own: Vec::new(),
+                others: Vec::new(),
+            };
+            for way in &across.ways {
+                let (from, to) = (self.of[way.from], self.of[way.to]);
+                if found.has_way(from, to) {
+                    found.own.push(way.value);
+                } else if !bad.contains(&from) && !bad.contains(&to) {
+                    found.others.push(way.value);
+                }
+            }
+            found
+        });
+        // Between slow groups only, nothing is left to compare with.
+        said.filter(|group| !group.others.is_empty()).collect()
     }
 
-    fn take_out(&self, slow: &SlowGroup, pairs: &mut [Both], alone: &mut [Both]) {
-        let middle = |values: Vec<f64>| median(&mut values.clone());
-        let others = middle(slow.others.clone());
-        let across = middle(slow.own.clone())
-            .zip(others)
-            .map(|(own, all)| own - all);
-        let inside = |wanted: bool| {
-            let values = pairs.iter().filter(|both| {
-                let (g, h) = self.of_pair(both.pair);
-                g == h && (g == slow.group) == wanted
-            });
-            let values = values.flat_map(|both| [both.forth, both.back]);
-            middle(values.filter(|v| v.is_finite()).collect())
-        };
-        let within = inside(true).zip(inside(false)).map(|(own, all)| own - all);
-        for both in pairs.iter_mut().chain(alone) {
-            let (g, h) = self.of_pair(both.pair);
-            if g != slow.group && h != slow.group || both.class > 1 {
+    /// The rates inside and across groups, without what is slow of them.
+    fn rates(&self, ways: &[Cell], by_group: &ByGroup) -> Option<GroupRates> {
+        if self.labels.len() < 2 {
+            return None;
+        }
+        let (mut inside, mut across) = (Vec::new(), Vec::new());
+        for way in ways {
+            let (from, to) = (self.of[way.from], self.of[way.to]);
+            if by_group.is_slow(from, to) {
                 continue;
             }
-            let (shift, class) = if g == h {
-                (within, 3 + 2 * slow.group)
-            } else {
-                (across, 2 + 2 * slow.group)
+            match from == to {
+                true => inside.push(way.value.exp()),
+                false => across.push(way.value.exp()),
+            }
+        }
+        Some(GroupRates {
+            inside_ways: inside.len(),
+            inside_gbps: median(&mut inside),
+            across_ways: across.len(),
+            across_gbps: median(&mut across),
+        })
+    }
+
+    fn take_out(&self, by_group: &ByGroup, pairs: &mut [Both], alone: &mut [Both]) {
+        for slow in &by_group.slow {
+            let middle = |values: Vec<f64>| median(&mut values.clone());
+            let others = middle(slow.others.clone());
+            let across = middle(slow.own.clone()).zip(others);
+            let across = across.map_or(0.0, |(own, all)| own - all);
+            let inside = |wanted: bool| {
+                let values = pairs.iter().filter(|both| {
+                    let (g, h) = self.of_pair(both.pair);
+                    g == h && (g == slow.group) == wanted
+                });
+                let values = values.flat_map(|both| [both.forth, both.back]);
+                middle(values.filter(|v| v.is_finite()).collect())
             };
-            both.take_out(shift.unwrap_or(0.0));
-            both.class = class;
+            let within = inside(true).zip(inside(false));
+            let within = within.map_or(0.0, |(own, all)| own - all);
+            for both in pairs.iter_mut().chain(alone.iter_mut()) {
+                let (g, h) = self.of_pair(both.pair);
+                let ways = [slow.has_way(g, h), slow.has_way(h, g)];
+                let (shift, class) = if g == h {
+                    (within, 3 + 2 * slow.group)
+                } else {
+                    (across, 2 + 2 * slow.group)
+                };
+                both.take_out_ways(ways, shift, class);
+            }
+        }
+        let first = 2 + 2 * self.labels.len();
+        for (number, slow) in by_group.paths.iter().enumerate() {
+            for both in pairs.iter_mut().chain(alone.iter_mut()) {
+                let (g, h) = self.of_pair(both.pair);
+                let ways = [slow.has_way(g, h), slow.has_way(h, g)];
+                both.take_out_ways(ways, slow.shift, first + number);
+            }
         }
     }
+}
+
+/// What was measured between groups, and what a polish made of it.
+struct Across<'a> {
+    groups: &'a Groups<'a>,
+    ways: Vec<Cell>,
+    fit: Fit,
+}
+
+impl<'a> Across<'a> {
+    fn new(groups: &'a Groups<'a>, ways: Vec<Cell>) -> Self {
+        let of_groups = ways.iter().map(|way| Cell {
+            from: groups.of[way.from],
+            to: groups.of[way.to],
+            value: way.value,
+        });
+        let cells: Vec<Cell> = of_groups.collect();
+        let fit = polish_symmetric(groups.labels.len(), &cells);
+        Self { groups, ways, fit }
+    }
+
+    /// How much slower than the others a group is, as a logarithm.
+    fn effect(&self, group: usize, direction: Direction) -> f64 {
+        if direction == Direction::Both {
+            return self.fit.tx[group];
+        }
+        let mut left: Vec<f64> = self.left(group, direction).map(|(.., left)| left).collect();
+        median(&mut left).unwrap_or(f64::NAN)
+    }
+
+    /// What was measured of a group in this direction: its node, the other group, and what the
+    /// typical value leaves of it.
+    fn left(
+        &self,
+        group: usize,
+        direction: Direction,
+    ) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
+        self.ways.iter().filter_map(move |way| {
+            let sends = self.groups.of[way.from] == group;
+            let receives = self.groups.of[way.to] == group;
+            let counts = match direction {
+                Direction::Sends => sends,
+                Direction::Receives => receives,
+                _ => sends || receives,
+            };
+            let (node, other) = match sends {
+                true => (way.from, self.groups.of[way.to]),
+                false => (way.to, self.groups.of[way.from]),
+            };
+            let left = way.value - self.fit.center - self.fit.tx[other].max(0.0);
+            counts.then_some((node, other, left))
+        })
+    }
+
+    /// Whether nearly all nodes of a group are slow, with nearly all other groups.
+    fn is_all_slow(&self, group: usize, direction: Direction, effect: f64) -> bool {
+        let mut of_nodes: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        let mut of_others: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for (node, other, left) in self.left(group, direction) {
+            of_nodes.entry(node).or_default().push(left);
+            of_others.entry(other).or_default().push(left);
+        }
+        let low = |of: BTreeMap<usize, Vec<f64>>| {
+            let is_low = |mut left: Vec<f64>| median(&mut left).is_some_and(|v| v <= effect / 2.0);
+            of.into_values()
+                .filter_map(|left| is_low(left).then_some(()))
+                .count() as f64
+        };
+        let (nodes, others) = (self.groups.nodes(group).len(), of_others.len() as f64);
+        nodes >= LEAST_NODES
+            && low(of_nodes) >= MOST_OF_ALL * nodes as f64
+            && low(of_others) >= MOST_OF_OTHERS * others
+    }
+}
+
+/// Each direction of each pair once, however often it was measured: what was measured again since
+/// it is slow must not weigh more. Of several measurements it is the median.
+fn each_once(pairs: &[Both]) -> Vec<Cell> {
+    let mut ways: BTreeMap<Pair, Vec<f64>> = BTreeMap::new();
+    for both in pairs {
+        let (a, b) = both.pair;
+        for (way, value) in [((a, b), both.forth), ((b, a), both.back)] {
+            if value.is_finite() {
+                ways.entry(way).or_default().push(value);
+            }
+        }
+    }
+    let cell = |((from, to), mut values): (Pair, Vec<f64>)| {
+        let value = median(&mut values)?;
+        Some(Cell { from, to, value })
+    };
+    ways.into_iter().filter_map(cell).collect()
 }

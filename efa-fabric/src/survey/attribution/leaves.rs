@@ -103,14 +103,7 @@ mod tests {
             // Noise of 2 %, each pair its own.
             let noise = [-0.02, 0.0, 0.02, 0.01, -0.01][(3 * a + 7 * b) % 5];
             let value = share.ln() + of_node(a).min(of_node(b)).ln() + noise;
-            Both {
-                pair: (a, b),
-                forth: value,
-                back: value,
-                shift: 0.0,
-                class: 0,
-                round: 0,
-            }
+            Both::new((a, b), value, value, 0)
         };
         pairs.map(both).collect()
     }

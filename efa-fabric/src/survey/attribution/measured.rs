@@ -195,15 +195,12 @@ fn is_good(values: &[f64], effect: f64) -> bool {
 }
 
 /// What was measured, as logarithms.
-fn raw(both: &Both, forth: Option<bool>) -> impl Iterator<Item = f64> {
+fn raw(both: &Both, forth: Option<bool>) -> impl Iterator<Item = f64> + use<> {
+    let [there, back] = both.comparable();
     let values = match forth {
-        None => [both.forth, both.back],
-        Some(true) => [both.forth, f64::NAN],
-        Some(false) => [f64::NAN, both.back],
+        None => [there, back],
+        Some(true) => [there, f64::NAN],
+        Some(false) => [f64::NAN, back],
     };
-    let shift = both.shift;
-    values
-        .into_iter()
-        .filter(|v| v.is_finite())
-        .map(move |v| v + shift)
+    values.into_iter().filter(|v| v.is_finite())
 }

@@ -76,7 +76,7 @@ impl Analysis {
                 .pairs
                 .iter()
                 .filter(|both| (is_slow(both.pair.0) || is_slow(both.pair.1)) == wanted)
-                .flat_map(|both| [both.forth + both.shift, both.back + both.shift])
+                .flat_map(Both::measured)
                 .filter(|v| v.is_finite())
                 .map(|v| channel.unlog(v))
                 .collect();
@@ -120,13 +120,9 @@ impl Analysis {
         let (of_pairs, cut) = two_levels(&pairs)?;
         let mut measured: HashMap<Pair, Vec<f64>> = HashMap::new();
         for both in &channel.pairs {
-            let values = [both.forth, both.back].into_iter();
+            let values = both.measured().into_iter().filter(|v| v.is_finite());
             let seen = measured.entry(both.pair).or_default();
-            seen.extend(
-                values
-                    .filter(|v| v.is_finite())
-                    .map(|v| channel.unlog(v + both.shift)),
-            );
+            seen.extend(values.map(|v| channel.unlog(v)));
         }
         // What is stated is what was measured, and not what the fit made of it.
         let seen = |side: &[(f64, Pair)]| {
@@ -134,7 +130,9 @@ impl Analysis {
             median(&mut of.flatten().copied().collect::<Vec<f64>>())
         };
         let (low, high) = of_pairs.split_at(cut);
-        Some((seen(high)?, seen(low)?, cut, of_pairs.len()))
+        let (higher, lower) = (seen(high)?, seen(low)?);
+        // Nor is it stated where only the fit made it.
+        ((higher / lower).ln() >= LEVELS).then_some((higher, lower, cut, of_pairs.len()))
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::statistics::{Cell, Fit, LEAST_SPREAD, polish, polish_symmetric
 use super::super::verdict::Quantity;
 use super::channel::{Both, Channel};
 use super::drift;
+use super::finding::ByGroup;
 use super::groups::Groups;
 use super::leaves::leaves;
 use super::levels::two_levels;
@@ -128,14 +129,9 @@ fn both(observation: &PairObservation, quantity: Quantity) -> Option<Both> {
         Quantity::Bandwidth => (log(m.gbps_a_to_b), log(m.gbps_b_to_a)),
         Quantity::Latency => (-log(m.latency_us), f64::NAN),
     };
-    (forth.is_finite() || back.is_finite()).then_some(Both {
-        pair: (observation.a, observation.b),
-        forth,
-        back,
-        shift: 0.0,
-        class: 0,
-        round: observation.round,
-    })
+    let pair = (observation.a, observation.b);
+    let is_known = forth.is_finite() || back.is_finite();
+    is_known.then_some(Both::new(pair, forth, back, observation.round))
 }
 
 fn channel(
@@ -162,12 +158,13 @@ fn channel(
         Quantity::Latency => how.claims.1,
     };
     let labels = how.labels.filter(|labels| labels.len() == nodes);
-    let slow_groups = labels.map_or_else(Vec::new, |labels| {
-        Groups::new(labels).even_out(claim, &mut pairs, &mut alone, fitted)
+    let is_directed = quantity == Quantity::Bandwidth;
+    let by_group = labels.map_or_else(ByGroup::default, |labels| {
+        Groups::new(labels).even_out(claim, is_directed, &mut pairs, &mut alone, fitted)
     });
     let has_leaves = leaves.is_some() && quantity == Quantity::Bandwidth;
     if let Some(leaves) = leaves.filter(|_| has_leaves) {
-        Groups::unlabeled(leaves.to_vec()).even_out(claim, &mut pairs, &mut alone, fitted);
+        Groups::unlabeled(leaves.to_vec()).take_out_inside(&mut pairs, &mut alone, fitted);
     }
     let mut fit = fitted(&pairs);
     // Pairs of two levels are no drift, though rounds have more of one or of the other.
@@ -218,7 +215,7 @@ fn channel(
         pairs,
         alone,
         fresh_from: how.fresh_from,
-        slow_groups,
+        by_group,
         has_leaves,
     })
 }
@@ -276,14 +273,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_slow_one_way_is_no_noise_however_often_it_is_measured() {
-        let both = |pair: Pair, forth, back| Both {
-            pair,
-            forth,
-            back,
-            shift: 0.0,
-            class: 0,
-            round: 0,
-        };
+        let both = |pair: Pair, forth, back| Both::new(pair, forth, back, 0);
         for again in [0, 4, 20] {
             let mut pairs = Vec::new();
             for a in 0..5 {

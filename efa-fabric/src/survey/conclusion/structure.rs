@@ -1,6 +1,6 @@
 //! What is reported of many at once: groups, populations, levels of pairs, many links of one kind.
 
-use super::super::attribution::{Analysis, Channel, Compared, Populations};
+use super::super::attribution::{Analysis, Channel, Compared, Populations, SlowPath};
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
@@ -12,6 +12,9 @@ const SINGLE_LINKS: usize = 2;
 const SINGLE_SHARE: f64 = 0.015;
 /// A link of the lower level reaches this share of its median.
 pub(super) const OF_LEVEL: f64 = 0.85;
+/// Across groups this share of the rate inside is no reason for a warning: networks are commonly
+/// built to carry a third between leaves of what their ports carry.
+const FAR_BELOW: f64 = 1.0 / 3.0;
 /// More statements of one kind than this are one.
 const MOST_OF_KIND: usize = 8;
 
@@ -26,19 +29,9 @@ pub(super) fn groups(analysis: &Analysis) -> Vec<Verdict> {
         let Some(channel) = all().find(|c| c.rail.is_none()).or_else(|| all().next()) else {
             continue;
         };
-        for group in &channel.slow_groups {
-            let middle = |values: &[f64]| {
-                let mut values: Vec<f64> = values.iter().map(|&v| channel.unlog(v)).collect();
-                median(&mut values)
-            };
-            let (Some(value), Some(typical)) = (middle(&group.own), middle(&group.others)) else {
+        for group in &channel.by_group.slow {
+            let Some(compared) = compared(channel, &group.own, &group.others) else {
                 continue;
-            };
-            let compared = Compared {
-                value,
-                count: group.own.len(),
-                typical,
-                compared: group.others.len(),
             };
             let kind = match quantity {
                 Quantity::Bandwidth => VerdictKind::SlowBandwidth,
@@ -48,6 +41,7 @@ pub(super) fn groups(analysis: &Analysis) -> Vec<Verdict> {
             let evidence = Evidence {
                 label: Some(group.label.clone()),
                 nodes: group.nodes.clone(),
+                direction: Some(group.direction),
                 ..evidence(channel, Some(compared), group.z, None)
             };
             let subject = Subject::Group { group: group.group };
@@ -61,6 +55,63 @@ pub(super) fn groups(analysis: &Analysis) -> Vec<Verdict> {
         }
     }
     verdicts
+}
+
+/// The verdicts on paths between groups, or inside of one, that are slow.
+pub(super) fn paths(analysis: &Analysis) -> Vec<Verdict> {
+    let Some(channel) = analysis.main().filter(|_| analysis.tells_outliers()) else {
+        return Vec::new();
+    };
+    let verdict = |path: &SlowPath| {
+        let compared = compared(channel, &path.own, &path.others)?;
+        let evidence = Evidence {
+            label: Some(path.labels.0.clone()),
+            other_label: Some(path.labels.1.clone()),
+            nodes: path.nodes.clone(),
+            direction: Some(path.direction),
+            ..evidence(channel, Some(compared), path.z, None)
+        };
+        let (a, b) = path.groups;
+        let (subject, kind) = (Subject::GroupPath { a, b }, VerdictKind::SlowBandwidth);
+        let (severity, confidence) = (Severity::Fault, Confidence::High);
+        Some(Verdict::new(subject, kind, severity, confidence, evidence))
+    };
+    let paths = channel.by_group.paths.iter();
+    paths.filter_map(verdict).collect()
+}
+
+/// What was measured of a group or path and of the others, as rates or latencies.
+fn compared(channel: &Channel, own: &[f64], others: &[f64]) -> Option<Compared> {
+    let middle = |values: &[f64]| {
+        let mut values: Vec<f64> = values.iter().map(|&v| channel.unlog(v)).collect();
+        median(&mut values)
+    };
+    Some(Compared {
+        value: middle(own)?,
+        count: own.len(),
+        typical: middle(others)?,
+        compared: others.len(),
+    })
+}
+
+/// The warning that all groups reach much less between each other than inside.
+pub(super) fn oversubscribed(analysis: &Analysis) -> Option<Verdict> {
+    let channel = analysis.main()?;
+    let rates = channel.by_group.rates?;
+    let share = rates.share().filter(|share| *share < FAR_BELOW)?;
+    let evidence = Evidence {
+        quantity: Some(Quantity::Bandwidth),
+        rail: channel.rail,
+        value: rates.across_gbps,
+        observations: rates.across_ways,
+        typical: rates.inside_gbps,
+        compared: rates.inside_ways,
+        change_percent: Some((share - 1.0) * 100.0),
+        ..Evidence::default()
+    };
+    let (kind, severity) = (VerdictKind::Oversubscribed, Severity::Warning);
+    let (subject, confidence) = (Subject::Cluster, Confidence::High);
+    Some(Verdict::new(subject, kind, severity, confidence, evidence))
 }
 
 /// The verdict on two populations.

@@ -8,9 +8,9 @@ use super::super::verdict::{Severity, Subject, VerdictKind};
 use super::*;
 
 /// A measurement of a pair, the n-th of it, in a round of this many pairs: both rates, or none.
-type Measure<'a> = &'a mut dyn FnMut(Pair, usize, usize) -> Option<(f64, f64)>;
+pub(super) type Measure<'a> = &'a mut dyn FnMut(Pair, usize, usize) -> Option<(f64, f64)>;
 
-fn survey(nodes: usize, options: Options, measure: Measure<'_>) -> Conclusion {
+pub(super) fn survey(nodes: usize, options: Options, measure: Measure<'_>) -> Conclusion {
     let mut plan = Plan::new(nodes, options).unwrap();
     let mut seen = Observations::new(nodes);
     let mut times: BTreeMap<Pair, usize> = BTreeMap::new();
@@ -34,7 +34,7 @@ fn survey(nodes: usize, options: Options, measure: Measure<'_>) -> Conclusion {
     plan.conclude(&seen)
 }
 
-fn options(mode: Mode, seed: u64) -> Options {
+pub(super) fn options(mode: Mode, seed: u64) -> Options {
     Options {
         mode,
         seed,
@@ -43,16 +43,16 @@ fn options(mode: Mode, seed: u64) -> Options {
 }
 
 /// Two directions of a rate with 2 % noise.
-fn near(gbps: f64, random: &mut Random) -> Option<(f64, f64)> {
+pub(super) fn near(gbps: f64, random: &mut Random) -> Option<(f64, f64)> {
     let mut noisy = || gbps * (0.02 * random.normal()).exp();
     Some((noisy(), noisy()))
 }
 
-fn faults(conclusion: &Conclusion) -> Vec<(Subject, VerdictKind)> {
+pub(super) fn faults(conclusion: &Conclusion) -> Vec<(Subject, VerdictKind)> {
     conclusion.faults().map(|v| (v.subject, v.kind)).collect()
 }
 
-fn said(conclusion: &Conclusion) -> Vec<&str> {
+pub(super) fn said(conclusion: &Conclusion) -> Vec<&str> {
     let all = conclusion.verdicts.iter();
     all.map(|v| v.statement.as_str()).collect()
 }

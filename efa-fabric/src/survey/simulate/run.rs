@@ -83,7 +83,7 @@ fn is_of(subject: &Subject, of: usize) -> bool {
 fn about(subject: &Subject, verdict: &Verdict) -> bool {
     let nodes = verdict.nodes();
     match *subject {
-        Subject::Cluster | Subject::Group { .. } => true,
+        Subject::Cluster | Subject::Group { .. } | Subject::GroupPath { .. } => true,
         Subject::Node { node } | Subject::Rail { node, .. } => nodes.contains(&node),
         Subject::Link { a, b } => nodes.contains(&a) || nodes.contains(&b),
     }

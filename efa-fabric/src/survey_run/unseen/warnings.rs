@@ -75,3 +75,33 @@ fn a_remark_about_a_link_or_node_is_in_no_list_of_faults() {
     report.conclusion.verdicts[0].severity = Severity::Fault;
     assert_eq!(report.slow_links(), [("n2".into(), "n5".into())]);
 }
+
+#[test]
+fn rates_inside_and_across_groups_are_in_text_html_and_json() {
+    let nodes = (0..16).map(|i| Node::new(format!("n{i}"))).collect();
+    let options = Options {
+        labels: Some((0..16).map(|i| format!("l{}", i / 8)).collect()),
+        ..Options::default()
+    };
+    let mut survey = Survey::new(nodes, "tcp", options).unwrap();
+    while let Some(pairs) = survey.next_pairs() {
+        for (a, b) in pairs {
+            let gbps = if a / 8 == b / 8 { 100.0 } else { 5.0 };
+            let sight = Some(Sight::measured(Measured::new(20.0, gbps, gbps)));
+            survey.record((a, b), sight.clone(), sight, 1.0).unwrap();
+        }
+    }
+    let report = survey.report(1.0);
+    let said = "rates inside groups 100 Gbit/s (median of 112 directions of pairs), across groups \
+                5.00 Gbit/s (median of 128 directions of pairs), which is 5.00 % of that";
+    assert!(report.to_string().contains(said), "{report}");
+    assert!(report.to_html().contains(said), "{report}");
+    let json = serde_json::to_string(&report).unwrap();
+    assert!(json.contains("\"group_rates\":{\"inside_gbps\":"), "{json}");
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    assert_eq!(report.status(), Status::Healthy, "{report}");
+    let todo = "nothing to take out; 1 warning to review: 95 % less is reached between groups \
+                than inside of them";
+    assert_eq!(report.action(), todo);
+    assert!(surveyed(20.0).rates_of_groups().is_none());
+}
