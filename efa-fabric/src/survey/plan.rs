@@ -1,9 +1,9 @@
 //! What to measure next: base rounds, suspects with proven nodes, suspects alone, done.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use super::answering::Answering;
-use super::attribution::{Analysis, NodeFinding, Pass, Unstable};
+use super::attribution::{Analysis, NodeFinding, Pass};
 use super::conclusion::{Conclusion, conclude};
 use super::few::need_repeats;
 use super::observation::Observations;
@@ -18,6 +18,7 @@ use crate::error::Result;
 mod alone;
 mod lone;
 mod targets;
+mod unstable;
 
 use self::lone::{AGAIN, Lone};
 use self::targets::Targets;
@@ -41,8 +42,6 @@ const ENOUGH_OF_NODE: usize = 11;
 /// Among fewer nodes a pair that never worked is the path at once: more measurements of its nodes
 /// with so few others would cost a deadline each.
 const FEW_NODES: usize = 16;
-/// A node with this effect or less may be one that halves in part (logarithm: 30 %).
-const HALVES: f64 = -0.35;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -332,19 +331,6 @@ impl Plan {
         Some(pairs)
     }
 
-    /// Whether a node was bad in part since the base rounds, while others were measured again. It
-    /// is looked for once.
-    fn screen_again(&mut self, observations: &Observations) -> bool {
-        let first = !std::mem::replace(&mut self.screened_again, true);
-        if !first || self.turn <= 1 || !self.unstable.is_empty() {
-            return false;
-        }
-        let analysis = self.analyse(observations);
-        self.screen_unstable(&analysis);
-        self.unstable.retain(|&node| !self.answering.silent[node]);
-        !self.unstable.is_empty()
-    }
-
     /// Turns of suspects: of a single one that is only late fewer, where a longer base left no room
     /// for all of them and for the measurements alone that a verdict needs.
     fn turns_of_suspects(&self) -> usize {
@@ -386,48 +372,6 @@ impl Plan {
             return 0;
         }
         self.options.thresholds.alone + usize::from(self.nodes >= FEW_NODES)
-    }
-
-    /// Turns of nodes that failed or were slow in part; those are few, and worth the rounds.
-    fn last_turn_of_unstable(&self) -> usize {
-        if self.unstable.is_empty() {
-            0
-        } else {
-            TURNS_OF_UNSTABLE
-        }
-    }
-
-    /// Leaves those nodes that failed or were slow in part of which enough is known by now: their
-    /// bad measurements are clear, or so rare that they are chance.
-    fn leave_settled(&mut self, observations: &Observations) {
-        let analysis = self.analyse(observations);
-        let slow = slow(&analysis);
-        let of = |pass| analysis.unstable(pass, &slow);
-        let named: BTreeSet<usize> = of(Pass::Verdict).iter().map(|found| found.node).collect();
-        let open: BTreeMap<usize, Unstable> = of(Pass::Screen)
-            .into_iter()
-            .map(|found| (found.node, found))
-            .collect();
-        // A node with one bad pair that never worked, and none else: it is the pair.
-        let is_pair = |node: usize, found: &Unstable| {
-            let of_node = self.doubted.iter().filter(|(doubted, _)| *doubted == node);
-            of_node.map(|&(_, pair)| pair).any(|pair| {
-                let times = analysis.reach.times_failed(pair);
-                analysis.reach.never_worked(pair)
-                    && found.failed + found.slow <= times
-                    && (self.nodes < FEW_NODES || found.tried >= times + ENOUGH_OF_NODE)
-            })
-        };
-        self.decided.extend(&self.unstable);
-        self.unstable.retain(|node| {
-            let found = open.get(node).filter(|_| !named.contains(node));
-            found.is_some_and(|found| !is_pair(*node, found))
-        });
-        // What was bad each time is tried again: it may be the pair.
-        let left = self.unstable.iter().filter_map(|node| open.get(node));
-        self.unsettled = left
-            .flat_map(|found| found.unsettled.iter().copied())
-            .collect();
     }
 
     /// Whether nothing is worth the rounds that are left more than further base rounds: nodes and
@@ -554,23 +498,6 @@ impl Plan {
         self.proven = proven.into_iter().map(|(_, node)| node).collect();
     }
 
-    /// Nodes that failed or were slow in part. A slow node is no such one; it is measured again
-    /// anyway. Noise alone lets one of many vary: if it neither failed nor halved, it is not worth rounds
-    /// beyond the limit.
-    fn screen_unstable(&mut self, analysis: &Analysis) {
-        let has_room = self.fits(TURNS_TO_DECIDE + self.kept_free());
-        for unstable in analysis.unstable(Pass::Screen, &slow(analysis)) {
-            if self.decided.contains(&unstable.node) || unstable.varies && !has_room {
-                continue;
-            }
-            if let [pair] = unstable.unsettled[..] {
-                self.doubted.push((unstable.node, pair));
-            }
-            self.unsettled.extend(unstable.unsettled);
-            self.unstable.push(unstable.node);
-        }
-    }
-
     /// Whether this many more rounds keep a sampled survey in its limit.
     fn fits(&self, rounds: usize) -> bool {
         self.options.mode != Mode::Sampled || rounds <= self.left()
@@ -581,18 +508,6 @@ impl Plan {
         let taken = self.issued + self.queue.len();
         self.round_limit().saturating_sub(taken)
     }
-}
-
-/// Nodes that are likely to be slow with everyone, by so little that they do not halve in part.
-fn slow(analysis: &Analysis) -> BTreeSet<usize> {
-    let found = analysis.nodes(Pass::Screen);
-    let bandwidth = |f: &&NodeFinding| analysis.channels[f.channel].quantity == Quantity::Bandwidth;
-    found
-        .iter()
-        .filter(bandwidth)
-        .filter(|f| f.effect > HALVES && !f.is_good_with_some && analysis.is_likely(f))
-        .map(|f| f.node)
-        .collect()
 }
 
 /// Nodes so bad that their links state nothing about their own.

@@ -15,9 +15,6 @@ mod doubt;
 mod midway;
 mod sets;
 
-pub(super) use self::midway::Lost;
-pub(super) use self::sets::Sets;
-
 /// Chance that failures which are spread over the cluster are taken for those of a subject.
 const CHANCE: f64 = 0.003;
 /// Failed attempts that a verdict needs: on a pair, on a node.
@@ -50,6 +47,42 @@ pub(crate) struct Reach {
     any_success: bool,
     /// Pairs of any two nodes that were tried.
     tried: usize,
+}
+
+/// A node that failed with everyone since a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) node: usize,
+    /// The last round in which it worked.
+    pub(crate) worked_in: usize,
+    /// Nodes that worked since, and that it failed with for the first time since.
+    pub(crate) failed: usize,
+}
+
+/// Two sets or more, and which pairs between them were tried: none of which worked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sets {
+    /// The nodes of each, ascending; the smallest set first.
+    pub(crate) sets: Vec<Vec<usize>>,
+    /// Pairs of nodes of different sets that were tried.
+    pub(crate) tried: Vec<Pair>,
+    /// Attempts at those.
+    pub(crate) attempts: usize,
+    /// Pairs to try before this is stated: one inside each set in which none worked, and one
+    /// between two sets if none was tried.
+    pub(crate) untried: Vec<Pair>,
+    /// Whether any of them was tried as often as a verdict on a pair needs: else they may have come at
+    /// a bad moment.
+    pub(crate) is_seen: bool,
+    /// Whether nothing is left to try either.
+    pub(crate) is_certain: bool,
+}
+
+impl Sets {
+    /// Whether the nodes of a pair are of different sets.
+    pub(crate) fn are_apart(&self, pair: Pair) -> bool {
+        self.tried.binary_search(&pair).is_ok()
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -144,9 +177,9 @@ impl Reach {
         }
         reach.pairs.retain(|_, tally| tally.failed > 0);
         reach.lost = reach.find_lost();
-        if sets::may_be_apart(&reach) {
-            reach.islands = sets::islands(&reach);
-            reach.sets = Sets::of(&reach);
+        if reach.may_be_apart() {
+            reach.islands = reach.find_islands();
+            reach.sets = reach.find_sets();
         }
         reach
     }

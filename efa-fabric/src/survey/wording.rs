@@ -14,6 +14,7 @@ mod parts;
 
 pub(crate) use self::few::spread;
 pub(crate) use self::groups::rates;
+use self::parts::failure;
 pub(crate) use self::parts::{counted, digits, listed};
 
 impl Verdict {
@@ -289,22 +290,6 @@ fn not_enough_data(verdict: &Verdict, subject: &str) -> String {
             failure(e)
         ),
         _ => format!("not enough data about {subject}{}", failure(e)),
-    }
-}
-
-/// How the first failure looked: in which phase, with which code, after how long.
-fn failure(e: &Evidence) -> String {
-    let doing = match e.phase {
-        Some(FailurePhase::Open) => "opening the endpoint: ",
-        Some(FailurePhase::Contact) => "at the first messages: ",
-        Some(FailurePhase::Latency) => "measuring latency: ",
-        Some(FailurePhase::Bandwidth) => "measuring rates: ",
-        Some(FailurePhase::Join) | None => "",
-    };
-    match (&e.code, e.after_s) {
-        (Some(code), Some(after_s)) => format!(" ({doing}{code} after {after_s:.1} s)"),
-        (Some(code), None) => format!(" ({doing}{code})"),
-        _ => String::new(),
     }
 }
 

@@ -458,7 +458,7 @@ impl Survey {
         nodes
     }
 
-    /// What the plan concludes in view of the nodes, and what else is to be said.
+    /// What the plan concludes in view of the nodes, and what else is to be stated.
     fn conclude(&self, nodes: &[Node]) -> (Conclusion, Vec<String>) {
         let conclusion = judge(
             self.plan.conclude(&self.observations),

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::others::Others;
 use super::driver::Survey;
 use super::flows::{FlowSights, FlowTask, run_flows};
 use super::mail::Mail;
@@ -178,6 +177,26 @@ fn check_call(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
 /// Each process has keys of its own, so that two of one rank do not take each other's.
 fn task_key(rank: usize, id: &str, number: usize) -> String {
     format!("task/{rank}-{id}/{number}")
+}
+
+/// What rank 0 knows of others.
+#[derive(Debug)]
+struct Others {
+    /// Who introduced itself too late, or as a rank that another one has.
+    late: Vec<(usize, String)>,
+    /// Ranks whose processes left, by number.
+    left: Vec<bool>,
+    next_look: Instant,
+}
+
+impl Others {
+    fn new(world_size: usize) -> Self {
+        Self {
+            late: Vec::new(),
+            left: vec![false; world_size],
+            next_look: Instant::now(),
+        }
+    }
 }
 
 struct Rank<'a> {

@@ -45,7 +45,7 @@ impl<'a> Groups<'a> {
         Self { of, labels: names }
     }
 
-    /// Groups without labels, by the first node of each: none of them can be told to be slow.
+    /// Groups without labels, by the first node of each: none of them can be called slow.
     pub(super) fn unlabeled(of: Vec<usize>) -> Self {
         let labels = Vec::new();
         Self { of, labels }

@@ -7,7 +7,7 @@ use super::channel::Both;
 use super::levels::two_levels;
 use crate::median::median;
 
-/// Pairs inside that are slow as well, at most: of more, nodes are not what tells the levels.
+/// Pairs inside that are slow as well, at most: of more, nodes are not what explains the levels.
 const MOST_SLOW_INSIDE: f64 = 0.05;
 /// Pairs inside and across, each: the difference of fewer is not known.
 const LEAST_PAIRS: usize = 4;

@@ -146,7 +146,7 @@ impl Analysis {
         Some((finding, said))
     }
 
-    /// Whether the effect of a finding is so large that one good partner tells that it is no fault of
+    /// Whether the effect of a finding is so large that one good partner shows that it is no fault of
     /// the node.
     pub(crate) fn is_large(&self, finding: &NodeFinding) -> bool {
         is_large(&self.channels[finding.channel], finding.effect)

@@ -103,7 +103,7 @@ impl Analysis {
         self.levels_without(&BTreeSet::new())
     }
 
-    /// Whether nodes can be told from the levels of pairs: pairs have one, or leaves explain them.
+    /// Whether nodes can be distinguished from the levels of pairs: pairs have one, or leaves explain them.
     pub(crate) fn tells_nodes_from_levels(&self) -> bool {
         self.main().is_some_and(Channel::has_leaves) || self.levels().is_none()
     }

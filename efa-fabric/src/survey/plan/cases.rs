@@ -416,7 +416,7 @@ fn a_node_whose_rates_are_anything_is_unstable() {
     assert!(named >= 8, "{named}");
 }
 
-/// Latency that varies much, as in shared clouds: what is said of it is what its numbers show.
+/// Latency that varies much, as in shared clouds: what is stated of it is what its numbers show.
 #[test]
 fn no_verdict_is_contradicted_by_its_own_numbers() {
     let mut said_of_latency = 0;

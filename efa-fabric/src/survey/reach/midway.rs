@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::schedule::ordered;
 use super::doubt::LEAST_ATTEMPTS;
-use super::{LEAST_OF_NODE, MORE_OF_NODE, Reach};
+use super::{LEAST_OF_NODE, Lost, MORE_OF_NODE, Reach};
 
 /// Partners that it failed with since: fewer where it has no more.
 const LEAST_PARTNERS: usize = LEAST_OF_NODE + MORE_OF_NODE;
@@ -12,16 +12,6 @@ const LEAST_PARTNERS: usize = LEAST_OF_NODE + MORE_OF_NODE;
 const LEAST_KNOWN: usize = 2;
 /// Partners after which it is tried again with those that it had worked with.
 const LEAST_IN_DOUBT: usize = 2;
-
-/// A node that failed with everyone since a round.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lost {
-    pub(crate) node: usize,
-    /// The last round in which it worked.
-    pub(crate) worked_in: usize,
-    /// Nodes that worked since, and that it failed with for the first time since.
-    pub(crate) failed: usize,
-}
 
 /// What a node failed with since it worked last.
 struct Since {

@@ -4,44 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::schedule::{Pair, ordered};
-use super::{LEAST_OF_PAIR, Reach};
+use super::{LEAST_OF_PAIR, Reach, Sets};
 
 /// Pairs between sets that never worked, at least: two sets of two nodes each have as many.
 const LEAST_PAIRS: usize = 4;
-/// Of those, so many failed as often as a verdict on a pair needs.
+/// Of those, this many failed as often as a verdict on a pair needs.
 const LEAST_TRIED: usize = 2;
 
-/// Two sets or more, and which pairs between them were tried: all of them in vain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sets {
-    /// The nodes of each, ascending; the smallest set first.
-    pub(crate) sets: Vec<Vec<usize>>,
-    /// Pairs of nodes of different sets that were tried.
-    pub(crate) tried: Vec<Pair>,
-    /// Attempts at those.
-    pub(crate) attempts: usize,
-    /// Pairs to try before this is stated: one inside each set in which none worked, and one
-    /// between two sets if none was tried.
-    pub(crate) untried: Vec<Pair>,
-    /// Whether any of them was tried as often as a verdict on a pair needs: else they may have come at
-    /// a bad moment.
-    pub(crate) is_seen: bool,
-    /// Whether nothing is left to try either.
-    pub(crate) is_certain: bool,
-}
-
-impl Sets {
-    /// What explains the pairs that never worked, if anything does.
-    pub(super) fn of(reach: &Reach) -> Option<Self> {
-        let failed: Vec<Pair> = never_worked(reach).collect();
+impl Reach {
+    /// The sets that explain the pairs that never worked, if any do.
+    pub(super) fn find_sets(&self) -> Option<Sets> {
+        let failed: Vec<Pair> = never_worked(self).collect();
         if failed.len() < LEAST_PAIRS {
             return None;
         }
-        let islands = from(reach, reach.islands.clone(), &failed);
-        let is_of_live = |&(a, b): &Pair| reach.alive(a) && reach.alive(b);
+        let islands = from(self, self.islands.clone(), &failed);
+        let is_of_live = |&(a, b): &Pair| self.alive(a) && self.alive(b);
         let of_live: Vec<Pair> = failed.into_iter().filter(is_of_live).collect();
-        let sides = sides(&of_live, &reach.good);
-        let sides = sides.and_then(|sides| from(reach, sides.into(), &of_live));
+        let sides = sides(&of_live, &self.good);
+        let sides = sides.and_then(|sides| from(self, sides.into(), &of_live));
         // What explains more; where both explain the same, all of each set is known.
         [sides, islands]
             .into_iter()
@@ -49,16 +30,20 @@ impl Sets {
             .max_by_key(|sets| sets.tried.len())
     }
 
-    /// Whether the nodes of a pair are of different sets.
-    pub(crate) fn are_apart(&self, pair: Pair) -> bool {
-        self.tried.binary_search(&pair).is_ok()
+    /// Whether sets of nodes may explain what failed: else they are not looked for.
+    pub(super) fn may_be_apart(&self) -> bool {
+        self.any_success
+            && (self.dead().next().is_some() || never_worked(self).count() >= LEAST_PAIRS)
     }
-}
 
-/// Whether sets of nodes may explain what failed: else they are not looked for.
-pub(super) fn may_be_apart(reach: &Reach) -> bool {
-    reach.any_success
-        && (reach.dead().next().is_some() || never_worked(reach).count() >= LEAST_PAIRS)
+    /// Nodes that reach each other, over others too: sets that failed with another one.
+    pub(super) fn find_islands(&self) -> Vec<Vec<usize>> {
+        let all = components(&neighbours(self.good.iter().copied()));
+        let of: BTreeMap<usize, usize> = set_of(&all);
+        let failed = never_worked(self).filter_map(|(a, b)| Some([*of.get(&a)?, *of.get(&b)?]));
+        let apart: BTreeSet<usize> = failed.filter(|[a, b]| a != b).flatten().collect();
+        apart.into_iter().map(|at| all[at].clone()).collect()
+    }
 }
 
 /// Pairs that never worked, but for those of lost nodes.
@@ -112,15 +97,6 @@ fn untried(sets: &[Vec<usize>], failed: &[Pair], good: &BTreeSet<Pair>) -> Vec<P
         }
     }
     untried
-}
-
-/// Nodes that reach each other, over others too: sets that failed with another one.
-pub(super) fn islands(reach: &Reach) -> Vec<Vec<usize>> {
-    let all = components(&neighbours(reach.good.iter().copied()));
-    let of: BTreeMap<usize, usize> = set_of(&all);
-    let failed = never_worked(reach).filter_map(|(a, b)| Some([*of.get(&a)?, *of.get(&b)?]));
-    let apart: BTreeSet<usize> = failed.filter(|[a, b]| a != b).flatten().collect();
-    apart.into_iter().map(|at| all[at].clone()).collect()
 }
 
 /// The position of the set of each node.

@@ -1,6 +1,6 @@
 //! Sentences on sets of nodes that do not reach each other.
 
-use super::failure;
+use super::parts::failure;
 use crate::survey::verdict::Evidence;
 
 /// Names of a set in one sentence.

@@ -1,4 +1,7 @@
-//! Numbers and names as sentences have them.
+//! Numbers, names and failures as sentences have them.
+
+use crate::survey::FailurePhase;
+use crate::survey::verdict::Evidence;
 
 /// All names, or the first of many and how many more there are.
 pub(crate) fn listed(names: &[String]) -> String {
@@ -24,4 +27,20 @@ pub(crate) fn digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
     let places = 2 - rounded.abs().log10().floor() as i32;
     format!("{rounded:.*}", places.max(0) as usize)
+}
+
+/// How the first failure looked: in which phase, with which code, after how long.
+pub(super) fn failure(e: &Evidence) -> String {
+    let doing = match e.phase {
+        Some(FailurePhase::Open) => "opening the endpoint: ",
+        Some(FailurePhase::Contact) => "at the first messages: ",
+        Some(FailurePhase::Latency) => "measuring latency: ",
+        Some(FailurePhase::Bandwidth) => "measuring rates: ",
+        Some(FailurePhase::Join) | None => "",
+    };
+    match (&e.code, e.after_s) {
+        (Some(code), Some(after_s)) => format!(" ({doing}{code} after {after_s:.1} s)"),
+        (Some(code), None) => format!(" ({doing}{code})"),
+        _ => String::new(),
+    }
 }

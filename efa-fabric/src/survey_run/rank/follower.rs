@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::others::{heard_key, left_key, two_of};
+use super::others::{farewell_key, left_key, two_of};
 use super::{Hello, Rank, Task, task_key};
 use crate::error::{Code, Error, Result};
 use crate::survey::FailurePhase;
@@ -53,7 +53,7 @@ impl Rank<'_> {
                     refused = Some(error);
                     Ok(false)
                 }
-                Err(error) => Err(unheard(error, mail.name)),
+                Err(error) => Err(unanswered(error, mail.name)),
                 Ok(()) => {
                     refused = None;
                     Ok(true)
@@ -76,7 +76,7 @@ impl Rank<'_> {
                 self.mail
                     .wait(&key, limit + SLACK)
                     .map_err(|error| match *number {
-                        0 => unheard(error, self.mail.name),
+                        0 => unanswered(error, self.mail.name),
                         _ => error,
                     })?;
             let key = format!("sight/{rank}/{number}");
@@ -144,10 +144,10 @@ impl Rank<'_> {
         }
     }
 
-    /// Informs rank 0, as another rank, that this one heard that there is no report for it.
+    /// Informs rank 0, as another rank, that this one knows that there is no report for it.
     fn confirm(&mut self, id: &str) {
         // Rank 0 waits for it a moment, and no longer.
-        let _ = self.mail.put(&heard_key(self.rank, id), &true);
+        let _ = self.mail.put(&farewell_key(self.rank, id), &true);
     }
 }
 
@@ -163,8 +163,8 @@ fn no_report(code: &str, text: &str) -> Error {
     }
 }
 
-/// The error of a rank to which rank 0 never said anything: it may have another survey's name.
-fn unheard(error: Error, name: &str) -> Error {
+/// The error of a rank that rank 0 never answered: it may have another survey's name.
+fn unanswered(error: Error, name: &str) -> Error {
     if ![Code::RendezvousFailed, Code::Unreachable].contains(&error.code()) {
         return error;
     }

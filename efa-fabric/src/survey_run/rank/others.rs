@@ -12,29 +12,9 @@ use crate::survey_run::driver::Survey;
 const LOOK: Duration = Duration::from_millis(500);
 /// A look takes at most this part of the time: it asks twice for each rank.
 const PART_OF_TIME: u32 = 20;
-/// How long rank 0 waits until those have heard why it ends that have no report. A rank that waits
+/// How long rank 0 waits until those know why it ends that have no report. A rank that waits
 /// for a task looks every 20 ms; one that measures is not waited for.
 const FAREWELL: Duration = Duration::from_secs(4);
-
-/// What rank 0 knows of others.
-#[derive(Debug)]
-pub(super) struct Others {
-    /// Who introduced itself too late, or as a rank that another one has.
-    late: Vec<(usize, String)>,
-    /// Ranks whose processes left, by number.
-    left: Vec<bool>,
-    next_look: Instant,
-}
-
-impl Others {
-    pub(super) fn new(world_size: usize) -> Self {
-        Self {
-            late: Vec::new(),
-            left: vec![false; world_size],
-            next_look: Instant::now(),
-        }
-    }
-}
 
 pub(super) fn two_of(rank: usize) -> Error {
     Error::new(
@@ -50,9 +30,9 @@ pub(super) fn left_key(rank: usize, id: &str) -> String {
     format!("left-early/{rank}-{id}")
 }
 
-/// Where a process of a rank leaves that it heard that there is no report.
-pub(super) fn heard_key(rank: usize, id: &str) -> String {
-    format!("heard/{rank}-{id}")
+/// Where a process of a rank leaves that it knows that there is no report.
+pub(super) fn farewell_key(rank: usize, id: &str) -> String {
+    format!("farewell/{rank}-{id}")
 }
 
 impl Rank<'_> {
@@ -132,7 +112,7 @@ impl Rank<'_> {
     }
 
     /// Informs those that came late, or as the second process of a rank, that they take no part, and
-    /// waits until everyone has heard who gets no report.
+    /// waits until everyone knows who gets no report.
     pub(super) fn part(&mut self, error: Option<&Error>) {
         for rank in 1..=self.world_size {
             if let Ok(Some(hello)) = self.other_hello(rank) {
@@ -160,7 +140,7 @@ impl Rank<'_> {
         let all = (0..hearing.len()).collect();
         let _ = self.mail.sweep(all, end, |mail, which| {
             let (rank, id) = &hearing[which];
-            Ok(mail.take_bytes(&heard_key(*rank, id))?.is_some())
+            Ok(mail.take_bytes(&farewell_key(*rank, id))?.is_some())
         });
     }
 
