@@ -203,7 +203,9 @@ def test_a_rank_that_never_comes_is_absent() -> None:
     report, (other,) = run_ranks(NewStore(), [0, 1], 3, join_deadline_s=3.0, round_deadline_s=20.0)
     assert (report.absent, report.status) == (["rank 2"], "not_surveyed")
     assert (other.absent_count, other.status, other.exit_status) == (1, "not_surveyed", 2)
-    with pytest.raises(errors.NotSurveyedError, match="rank 2 took no part: it never joined within 3 s") as caught:
+    with pytest.raises(
+        errors.NotSurveyedError, match="rank 2 took no part: it never joined within 3 s"
+    ) as caught:
         other.raise_for_health()
     assert "rank 0 has the whole report" in str(caught.value)
 
