@@ -139,7 +139,9 @@ def test_ranks_end_soon_after_the_rendezvous_host_falls_silent(
     assert "suspect host-1, where the nodes meet" in str(report)
     for number, other in enumerate(others, 1):
         assert other.status == 2, other
-        assert other.err.startswith(f"{PROG}: rank {number}: the exchange failed at ")
+        # The last host of an odd number has nobody to measure with in the first round.
+        assert other.err.startswith(f"{PROG}: rank {number}: "), other
+        assert "the exchange failed at " in other.err, other
         assert "see whether rank 0 still runs, and whether its host can be reached" in other.err
 
 
