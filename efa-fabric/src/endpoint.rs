@@ -36,6 +36,18 @@ use stale::Stale;
 /// `shm` and `efa` refuse one (`FI_ENOSYS`, 1.17 and 2.5.1).
 const SLEPT_ON: &str = "tcp";
 
+/// Refuses to enable an endpoint of `shm` that would get no descriptor for its shared memory:
+/// libfabric 2.5.1 then reads through a null pointer and aborts the process (docs/robustness.md).
+fn refuse_without_descriptor(library: &Library) -> Result<()> {
+    match std::fs::File::open("/dev/null") {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let code = error.raw_os_error().unwrap_or(libc::EMFILE);
+            Err(library.failed("fi_enable", -(code as isize)))
+        }
+    }
+}
+
 /// Completions that may wait to be read; the efa provider rounds up to its own minimum.
 const CQ_SIZE: usize = 1024;
 
@@ -200,6 +212,9 @@ impl Endpoint {
         handle.bind("fi_ep_bind(eq)", eq.handle(), 0)?;
         let mut outcomes = set_options(&raw, &info.provider);
         let p2p_required = set_memory_options(&raw, &info, memory, &mut outcomes);
+        if provider::is(&info.provider, "shm") {
+            refuse_without_descriptor(entry.library())?;
+        }
         let enabled = handle.enable("fi_enable");
         enabled.map_err(|error| stale.explain(error))?;
         let address = raw.name()?;

@@ -246,6 +246,7 @@ impl Library {
         .with_context("library", self.path.display());
         match number {
             libc::EADDRNOTAVAIL => error.with_cure("use a source address of this machine"),
+            libc::EMFILE => error.with_cure("raise the limit of open files (`ulimit -n`)"),
             libc::ENOMEM => error
                 .with_cure("raise the limit of locked memory (`ulimit -l`), or free huge pages"),
             _ => error,
