@@ -515,7 +515,7 @@ fn clear(analysis: &Analysis) -> BTreeSet<usize> {
     let found = analysis.nodes(Pass::Screen);
     found
         .iter()
-        .filter(|f| analysis.is_clear(f))
+        .filter(|f| !f.cleared && analysis.is_clear(f))
         .map(|f| f.node)
         .collect()
 }

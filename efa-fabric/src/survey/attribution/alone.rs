@@ -131,12 +131,12 @@ impl Analysis {
     /// What was measured of a subject alone, less what everybody gains or loses alone.
     pub(crate) fn alone_against_others(
         &self,
-        channel: usize,
+        channel: &Channel,
         alone: Option<(f64, usize)>,
         suspects: &BTreeSet<usize>,
     ) -> Option<(f64, usize)> {
         let (effect, count) = alone?;
-        Some((effect - self.gain(&self.channels[channel], suspects), count))
+        Some((effect - self.gain(channel, suspects), count))
     }
 
     /// What measuring again states of a finding.
@@ -205,11 +205,11 @@ impl Analysis {
 
     /// The same for a link.
     pub(crate) fn judge_link(&self, finding: &LinkFinding, suspects: &BTreeSet<usize>) -> Alone {
-        let Some((alone, times)) = finding.alone.filter(|&(_, n)| n >= self.enough_alone()) else {
+        let channel = self.of_links(finding.channel);
+        let alone = finding.alone.filter(|&(_, n)| n >= self.enough_alone());
+        let Some((alone, times)) = self.alone_against_others(channel, alone, suspects) else {
             return Alone::Unknown;
         };
-        let channel = &self.channels[finding.channel];
-        let alone = alone - self.gain(channel, suspects);
         let claim = self.link_claim(channel.quantity);
         let near = match finding.direction {
             Direction::Both => claim,

@@ -1,6 +1,6 @@
 //! Everything that follows from the observations: who reached whom, and the channels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::observation::Observations;
 use super::super::options::Thresholds;
@@ -8,12 +8,15 @@ use super::super::reach::Reach;
 use super::super::schedule::Pair;
 use super::super::verdict::Quantity;
 use super::channel::Channel;
+use super::finding::Pass;
 use super::reading::{How, channels};
 
 /// Everything that follows from the observations.
 #[derive(Debug)]
 pub(crate) struct Analysis {
     pub(crate) channels: Vec<Channel>,
+    /// Those channels that explain links in another way, by position.
+    of_links: BTreeMap<usize, Channel>,
     pub(crate) reach: Reach,
     /// Distinct partners per node.
     pub(crate) met: Vec<usize>,
@@ -47,14 +50,39 @@ impl Analysis {
                 -(1.0 + thresholds.latency_excess).ln(),
             ),
         };
-        Self {
+        let mut analysis = Self {
             channels: channels(observations, &how),
+            of_links: BTreeMap::new(),
             reach,
             met,
             partners,
             thresholds: thresholds.clone(),
             outliers,
+        };
+        analysis.of_links = analysis.channels_of_links();
+        analysis
+    }
+
+    /// The channel by which links are judged.
+    pub(crate) fn of_links(&self, channel: usize) -> &Channel {
+        let other = self.of_links.get(&channel);
+        other.unwrap_or(&self.channels[channel])
+    }
+
+    /// The channels with nodes that are slow with most partners, and that the others clear: no effect
+    /// of such a node explains its slow links.
+    fn channels_of_links(&self) -> BTreeMap<usize, Channel> {
+        let mut channels = BTreeMap::new();
+        for finding in self.nodes(Pass::Screen) {
+            if finding.cleared && self.is_clear(&finding) {
+                let channel = finding.channel;
+                channels
+                    .entry(channel)
+                    .or_insert_with(|| self.channels[channel].clone())
+                    .clear_effect(finding.node, finding.direction);
+            }
         }
+        channels
     }
 
     /// Whether there are enough live nodes to call one of them an outlier.

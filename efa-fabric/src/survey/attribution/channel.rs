@@ -16,7 +16,7 @@ const CLEAR_NOISE: f64 = 2.0;
 const WIDE: f64 = 2.5;
 
 /// One quantity on one rail, with what the polish made of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Channel {
     pub(crate) rail: Option<u16>,
     pub(crate) quantity: Quantity,
@@ -122,6 +122,16 @@ impl Channel {
             _ => (self.fit.tx[node], self.spread_tx, self.fit.tx_count[node]),
         };
         (effect, effect / scale, count)
+    }
+
+    /// Takes a node's effect for none.
+    pub(super) fn clear_effect(&mut self, node: usize, direction: Direction) {
+        if direction != Direction::Receives {
+            self.fit.tx[node] = 0.0;
+        }
+        if direction != Direction::Sends {
+            self.fit.rx[node] = 0.0;
+        }
     }
 
     /// Standard error of a link's residual, seen this many times: its own noise, and that of the

@@ -47,6 +47,8 @@ pub(crate) struct LinkFinding {
     pub(crate) channel: usize,
     pub(crate) direction: Direction,
     pub(crate) effect: f64,
+    /// The effect of the best measurement.
+    pub(crate) best: f64,
     pub(crate) z: f64,
     /// The z that a verdict is given by: of all of its measurements, against the error of their mean.
     pub(crate) z_of_all: f64,

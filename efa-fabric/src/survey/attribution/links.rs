@@ -25,6 +25,12 @@ const AGAIN: f64 = 3.5;
 const CHANCE: f64 = 0.02;
 /// Measurements since a link was suspected from which their chance is judged.
 const ENOUGH_AGAIN: usize = 3;
+/// A link that was slow this often, and is this multiple of what a verdict needs below, is worth rounds
+/// beyond the limit.
+const OFTEN: usize = 2;
+const CERTAIN: f64 = 3.0;
+/// Of a node that is bad in 30 % of its measurements, 1 in 120 pairs is bad this many times.
+const ALWAYS: usize = 4;
 /// The link's own measurements show at least this share of the least effect.
 const MEASURED: f64 = 0.95;
 
@@ -35,7 +41,8 @@ impl Analysis {
         if !self.outliers {
             return found;
         }
-        for (index, channel) in self.channels.iter().enumerate() {
+        for index in 0..self.channels.len() {
+            let channel = self.of_links(index);
             let together = self
                 .channels
                 .iter()
@@ -47,6 +54,20 @@ impl Analysis {
         }
         found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
         found
+    }
+
+    /// Whether a link was clearly slow, more than once.
+    pub(crate) fn is_clear_link(&self, finding: &LinkFinding) -> bool {
+        let claim = self.link_claim(self.channels[finding.channel].quantity);
+        finding.count >= OFTEN
+            && finding.effect <= claim * LINK_CLAIM
+            && finding.z_of_all <= -CERTAIN * self.thresholds.z
+    }
+
+    /// Whether a link was slow each time, so often that a node that is slow in part does not explain it.
+    pub(crate) fn is_always_slow(&self, finding: &LinkFinding) -> bool {
+        let claim = self.link_claim(self.channels[finding.channel].quantity);
+        finding.count >= ALWAYS && finding.best <= claim / 2.0
     }
 
     fn links_of_channel(
@@ -151,6 +172,7 @@ impl LinkTest<'_> {
         mut residuals: Vec<f64>,
     ) -> Option<LinkFinding> {
         let count = residuals.len();
+        let best = residuals.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let effect = median(&mut residuals)?;
         let near_screen = self.claim * SCREEN_EFFECT;
         let (spread, claim, near, screen_z) = match direction {
@@ -207,6 +229,7 @@ impl LinkTest<'_> {
             channel: self.index,
             direction,
             effect,
+            best,
             z,
             z_of_all,
             count,

@@ -1,6 +1,6 @@
 //! A subject's own measurements, and those that it is compared with: what a report may show.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::schedule::Pair;
 use super::super::verdict::{Direction, Quantity};
@@ -106,6 +106,18 @@ impl Channel {
             typical: median(&mut theirs)?,
             compared,
         })
+    }
+
+    /// The partners with which a node of this effect reached what others do.
+    pub(super) fn good_partners(
+        &self,
+        node: usize,
+        direction: Direction,
+        effect: f64,
+    ) -> BTreeSet<usize> {
+        let partners = self.with_partners(node, direction).into_iter();
+        let good = partners.filter(|(_, values)| is_good(values, effect));
+        good.map(|(other, _)| other).collect()
     }
 
     /// With whom a node reached what others do, concurrently: of a partner that was measured more

@@ -146,6 +146,12 @@ impl Analysis {
         Some((finding, said))
     }
 
+    /// The partners with which the node of a finding reached what others do.
+    pub(crate) fn good_partners(&self, finding: &NodeFinding) -> BTreeSet<usize> {
+        let channel = &self.channels[finding.channel];
+        channel.good_partners(finding.node, finding.direction, finding.effect)
+    }
+
     /// Whether the effect of a finding is so large that one good partner shows that it is no fault of
     /// the node.
     pub(crate) fn is_large(&self, finding: &NodeFinding) -> bool {

@@ -145,7 +145,7 @@ fn of_node(
             channel,
             channel.compare_node(finding.node, direction),
             finding.z,
-            analysis.alone_against_others(finding.channel, finding.alone, suspects),
+            analysis.alone_against_others(channel, finding.alone, suspects),
         )
     };
     verdict(channel, subject, finding.effect, finding.z, state, evidence)
@@ -157,7 +157,7 @@ pub(super) fn of_link(
     suspects: &BTreeSet<usize>,
 ) -> Option<Verdict> {
     let state = analysis.judge_link(finding, suspects);
-    let channel = &analysis.channels[finding.channel];
+    let channel = analysis.of_links(finding.channel);
     let clear = match state {
         Alone::StillBad | Alone::Contention => true,
         // One measurement of a link among many is no reason to speak of it.
@@ -174,7 +174,7 @@ pub(super) fn of_link(
             channel,
             channel.compare_link(finding.pair, finding.direction),
             finding.z_of_all,
-            analysis.alone_against_others(finding.channel, finding.alone, suspects),
+            analysis.alone_against_others(channel, finding.alone, suspects),
         )
     };
     let subject = Subject::Link { a, b };

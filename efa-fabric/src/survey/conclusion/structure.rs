@@ -1,5 +1,7 @@
 //! What is reported of many at once: groups, populations, levels of pairs, many links of one kind.
 
+use std::collections::BTreeSet;
+
 use super::super::attribution::{Analysis, Channel, Compared, Populations, SlowPath};
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
@@ -178,10 +180,15 @@ fn is_of_bandwidth(verdict: &Verdict) -> bool {
 }
 
 /// Whether slow links are more than single faults would be, and one of them at least is no remark.
+/// Those of one node are no matter of the cluster.
 fn too_many_slow_links(analysis: &Analysis, verdicts: &[Verdict]) -> bool {
     let slow = || verdicts.iter().filter(|v| is_slow_link(v));
     let most = SINGLE_LINKS.max((SINGLE_SHARE * analysis.partners.len() as f64) as usize);
-    slow().any(|v| v.severity > Severity::Info) && slow().count() > most
+    let common = slow().map(|v| v.nodes().into_iter().collect());
+    let common = common.reduce(|x: BTreeSet<usize>, y| &x & &y);
+    slow().any(|v| v.severity > Severity::Info)
+        && slow().count() > most
+        && common.is_none_or(|common| common.is_empty())
 }
 
 /// Replaces all slow links by one verdict on the cluster.

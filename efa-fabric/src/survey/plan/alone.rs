@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::attribution::Pass;
+use super::super::attribution::{LinkFinding, Pass};
 use super::super::few::need_repeats;
 use super::super::observation::{Observations, Outcome};
 use super::super::options::Mode;
@@ -28,9 +28,13 @@ impl Plan {
             let node = finding.node;
             let count = finding.alone.map_or(0, |(_, count)| count);
             // High latency is mostly a warning: it may be confirmed by fewer than a fault, and where a
-            // single late node showed at last, by those that are left.
+            // single late node showed at last, by those that are left. So may what is clear, in more
+            // than one rail or direction: of many, one is low by luck.
             let is_late = analysis.channels[finding.channel].quantity == Quantity::Latency;
-            let least = if is_late {
+            let of_node = found.iter().filter(|other| other.node == node);
+            let is_sure = analysis.is_clear(finding)
+                && (of_node.count() > 1 || analysis.is_beyond(finding, CERTAIN_EFFECT));
+            let least = if is_late || is_sure {
                 times.min(LEAST_ALONE)
             } else {
                 times
@@ -39,15 +43,19 @@ impl Plan {
             let fits = wanted.into_iter().find(|&wanted| self.fits(wanted));
             let is_last = is_late && had.is_empty();
             let wanted = fits.unwrap_or(if is_last { self.left() } else { wanted[0] });
-            // Beyond the limit of a sampled survey only what is clear, in more than one rail or
-            // direction: of many, one is low by luck.
-            let of_node = found.iter().filter(|other| other.node == node);
-            let is_sure = of_node.count() > 1 || analysis.is_beyond(finding, CERTAIN_EFFECT);
-            let worth = fits.is_some() || analysis.is_clear(finding) && is_sure;
+            // Beyond the limit of a sampled survey only what is sure.
+            let worth = fits.is_some() || is_sure;
             if had.len() < MOST_ALONE && worth && had.insert(node) {
-                let partners = self.proven.iter().filter(|&&p| p != node);
-                let pairs = partners.cycle().skip(count).take(wanted);
-                self.queue.extend(pairs.map(|&partner| Lone {
+                let good = analysis.good_partners(finding);
+                let proven = self.proven.iter().copied().filter(|&p| p != node);
+                // What it reaches with some is no proof that it reaches it with the others.
+                let (good, mut partners): (Vec<usize>, Vec<usize>) =
+                    proven.partition(|partner| good.contains(partner));
+                if partners.len() < wanted {
+                    partners.extend(good);
+                }
+                let pairs = partners.into_iter().cycle().skip(count).take(wanted);
+                self.queue.extend(pairs.map(|partner| Lone {
                     pair: ordered(node, partner),
                     suspect: Some(node),
                     failed: 0,
@@ -56,14 +64,16 @@ impl Plan {
         }
         // Of a few pairs, that many slow ones are no single faults.
         let most_links = MOST_ALONE.min(LINKS_ALONE.max(analysis.partners.len() / 100));
-        for finding in analysis
-            .links(Pass::Alone, &clear(&analysis))
-            .iter()
-            .take(most_links)
-        {
+        let links = analysis.links(Pass::Alone, &clear(&analysis));
+        // Those of a node that is bad in part are slow now and then.
+        let is_in_part = |(a, b): Pair| self.decided.contains(&a) || self.decided.contains(&b);
+        let is_worth = |f: &LinkFinding| {
+            analysis.is_clear_link(f) && (!is_in_part(f.pair) || analysis.is_always_slow(f))
+        };
+        for finding in links.iter().take(most_links) {
             let count = finding.alone.map_or(0, |(_, count)| count);
             let wanted = times.saturating_sub(count);
-            if self.fits(wanted) {
+            if self.fits(wanted) || is_worth(finding) {
                 self.queue
                     .extend(std::iter::repeat_n(Lone::link(finding.pair), wanted));
             }

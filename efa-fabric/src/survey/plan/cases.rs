@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::observation::{Failure, FailurePhase, Measured, PairObservation};
 use super::super::random::Random;
-use super::super::verdict::{Severity, Subject, VerdictKind};
+use super::super::verdict::{Severity, Subject, Verdict, VerdictKind};
 use super::*;
 
 /// A measurement of a pair, the n-th of it, in a round of this many pairs: both rates, or none.
@@ -343,6 +343,34 @@ fn a_good_pair_does_not_clear_a_node_that_is_slow_with_all_others() {
         for seed in 0..4 {
             let found = slow_with_most(nodes, mode, good, seed);
             assert_eq!(found.drain, [1], "{nodes} {mode:?} {:?}", said(&found));
+        }
+    }
+}
+
+#[test]
+fn a_node_that_is_slow_with_many_but_good_with_several_is_not_healthy() {
+    for mode in [Mode::Full, Mode::Sampled] {
+        for (nodes, good) in [
+            (6, &[0, 2][..]),
+            (8, &[0, 2, 3]),
+            (9, &[0, 2, 3]),
+            (16, &[0, 2, 3]),
+        ] {
+            for seed in 0..3 {
+                let found = slow_with_most(nodes, mode, good, seed);
+                // The node, or the links to those with which it is slow.
+                let only = |v: &Verdict| match v.subject {
+                    Subject::Node { node } => node == 1,
+                    Subject::Link { a, b } => {
+                        (a == 1 && !good.contains(&b)) || (b == 1 && !good.contains(&a))
+                    }
+                    _ => false,
+                };
+                let faults: Vec<&Verdict> = found.faults().collect();
+                let all = said(&found);
+                assert!(!faults.is_empty(), "{nodes} {mode:?} {seed} {all:?}");
+                assert!(faults.iter().all(|v| only(v)), "{nodes} {mode:?} {all:?}");
+            }
         }
     }
 }
