@@ -50,6 +50,7 @@ pub mod collective;
 mod conclusion;
 mod few;
 mod observation;
+mod one_piece;
 mod options;
 mod plan;
 pub mod power;

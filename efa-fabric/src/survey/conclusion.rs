@@ -119,7 +119,7 @@ pub(crate) fn conclude(
         .flat_map(Verdict::nodes)
         .chain(populations.iter().flat_map(|p| p.slow.iter().copied()))
         .collect();
-    let mut unstable = unstable(&analysis, &faulty);
+    let mut unstable = unstable(&analysis, observations, &faulty);
     if let Some((_, lower, ..)) = analysis.levels().filter(|_| populations.is_none()) {
         // Where pairs have two levels, what reaches the lower one is not slow.
         let is_low = |v: &Verdict| v.evidence.slow_value.is_none_or(|v| v < OF_LEVEL * lower);

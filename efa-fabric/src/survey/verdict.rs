@@ -202,6 +202,9 @@ pub struct Evidence {
     /// The last round, from 0, in which a node worked that failed with all others since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worked_in: Option<usize>,
+    /// The first and the last round, from 0, between which a node failed with all, and works since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_in: Option<[usize; 2]>,
     /// The first error code.
     pub code: Option<String>,
     /// When the first failure came, in s from the start of its round.

@@ -115,6 +115,9 @@ pub(crate) fn brief(verdict: &Verdict, names: &[String]) -> String {
         }
         (VerdictKind::Contention, Subject::Cluster) => "pairs share capacity".to_owned(),
         (VerdictKind::Contention, _) => format!("{subject} is slower only when concurrent"),
+        (VerdictKind::Unstable, _) if e.failed_in.is_some() => {
+            format!("{subject} failed for some rounds, and works since")
+        }
         (VerdictKind::Unstable, _) => format!("{subject} is unstable"),
         (VerdictKind::UnevenRail, _) => match e.rail {
             Some(rail) => format!("rail {rail} is slower than the others"),
@@ -356,6 +359,15 @@ fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
 
 fn unstable(e: &Evidence, subject: &str) -> String {
     let tried = counted(e.tried, "measurement");
+    if let Some([first, last]) = e.failed_in {
+        return format!(
+            "{subject} failed in rounds {} to {}, in {} of {tried}{}, and works since: run the survey again",
+            first + 1,
+            last + 1,
+            e.failed,
+            failure(e)
+        );
+    }
     let mut text = format!("{subject} is unstable: of {tried}");
     if e.failed > 0 {
         let _ = write!(text, ", {} failed{}", e.failed, failure(e));

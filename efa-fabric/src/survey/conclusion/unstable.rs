@@ -3,17 +3,28 @@
 use std::collections::BTreeSet;
 
 use super::super::attribution::{Analysis, Pass};
+use super::super::observation::Observations;
+use super::super::one_piece::OnePiece;
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
 
 /// The verdicts, of nodes that are not bad otherwise.
-pub(super) fn unstable(analysis: &Analysis, but: &BTreeSet<usize>) -> Vec<Verdict> {
+pub(super) fn unstable(
+    analysis: &Analysis,
+    observations: &Observations,
+    but: &BTreeSet<usize>,
+) -> Vec<Verdict> {
     let found = analysis.unstable(Pass::Verdict, but).into_iter();
     let verdict = |found: super::super::attribution::Unstable| {
+        let only_failed = found.failed > 0 && found.slow == 0;
+        let failed_in = only_failed
+            .then(|| OnePiece::find(observations, found.node)?.away())
+            .flatten();
         let evidence = Evidence {
             quantity: Some(Quantity::Bandwidth),
             failed: found.failed,
+            failed_in,
             tried: found.tried,
             slow: found.slow,
             slow_value: found.slow_value,
@@ -24,7 +35,8 @@ pub(super) fn unstable(analysis: &Analysis, but: &BTreeSet<usize>) -> Vec<Verdic
                 .flatten(),
             ..Evidence::default()
         };
-        let severity = if found.varies && !found.is_often_slow {
+        let may_vary = found.varies && !found.is_often_slow;
+        let severity = if may_vary || failed_in.is_some() {
             Severity::Warning
         } else {
             Severity::Fault

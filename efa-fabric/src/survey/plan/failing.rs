@@ -190,3 +190,28 @@ fn a_pair_that_never_works_is_a_fault_among_few_nodes_too() {
         }
     }
 }
+
+#[test]
+fn a_node_that_was_away_for_some_rounds_and_works_since_is_a_warning() {
+    for nodes in [6, 8, 16, 33] {
+        for mode in MODES {
+            for end in [4, 6, 8] {
+                let is_away =
+                    |(a, b): Pair, _, round| (a == 1 || b == 1) && (1..end).contains(&round);
+                let found = survey(nodes, mode, 0, &is_away);
+                let all = said(&found);
+                assert!(found.drain.is_empty(), "{nodes} {mode:?} {end} {all:?}");
+                assert_eq!(found.faults().count(), 0, "{nodes} {mode:?} {all:?}");
+                assert!(!all.is_empty(), "{nodes} {mode:?} {end}");
+            }
+        }
+    }
+    let found = survey(8, Mode::Full, 0, &|(a, b), _, round| {
+        (a == 1 || b == 1) && (1..6).contains(&round)
+    });
+    let said_of_it = said(&found)[0];
+    let expected = "node 1 failed in rounds 2 to 6, in 5 of ";
+    assert!(said_of_it.starts_with(expected), "{said_of_it}");
+    let end = "(fabric.deadline), and works since: run the survey again";
+    assert!(said_of_it.ends_with(end), "{said_of_it}");
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::attribution::{Analysis, NodeFinding, Pass, Unstable};
 use super::super::observation::Observations;
+use super::super::one_piece::OnePiece;
 use super::super::power::TURNS_OF_UNSTABLE;
 use super::super::verdict::Quantity;
 use super::{ENOUGH_OF_NODE, FEW_NODES, Plan, TURNS_TO_DECIDE};
@@ -55,10 +56,14 @@ impl Plan {
                     && (self.nodes < FEW_NODES || found.tried >= times + ENOUGH_OF_NODE)
             })
         };
+        // One that failed for some rounds may only have been away.
+        let may_be_away =
+            |node: usize| OnePiece::find(observations, node).is_some_and(OnePiece::may_be_away);
         self.decided.extend(&self.unstable);
-        self.unstable.retain(|node| {
-            let found = open.get(node).filter(|_| !named.contains(node));
-            found.is_some_and(|found| !is_pair(*node, found))
+        self.unstable.retain(|&node| {
+            let is_settled = named.contains(&node) && !may_be_away(node);
+            let found = open.get(&node).filter(|_| !is_settled);
+            found.is_some_and(|found| !is_pair(node, found))
         });
         // What was bad each time is tried again: it may be the pair.
         let left = self.unstable.iter().filter_map(|node| open.get(node));
