@@ -34,7 +34,7 @@ pub use crate::operation::Operation;
 #[cfg(test)]
 pub(crate) use exchange::doubles;
 pub(crate) use exchange::measure_from;
-pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_through};
+pub use exchange::{Exchange, ExchangeError, Folder, KeyInUse, answer_through, measure_through};
 pub(crate) use loopback::loopback_from;
 pub use loopback::{loopback, loopback_with};
 pub use options::{Buffers, Direction, MAX_SIZE, ProbeOptions, ServeOptions, Wait};

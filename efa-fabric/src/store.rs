@@ -21,7 +21,7 @@ mod tests {
 
     use super::*;
     use crate::error::Code;
-    use crate::probe::{Exchange, Interrupt};
+    use crate::probe::{Exchange, Interrupt, KeyInUse};
     use crate::token::Token;
 
     fn local() -> SocketAddr {
@@ -125,7 +125,7 @@ mod tests {
             let (mut stream, _) = impostor.accept().unwrap();
             stream.read_exact(&mut [0; 38]).unwrap();
             stream
-                .write_all(&[&b"efaS\x00\x02"[..], &[7; 32]].concat())
+                .write_all(&[&wire::HELLO[..], &[7; 32]].concat())
                 .unwrap();
             stream.read_exact(&mut [0; 32]).unwrap();
             stream.write_all(&[&[1][..], &[7; 32]].concat()).unwrap();
@@ -147,8 +147,8 @@ mod tests {
         let (_server, address) = server(Options::default());
         let mut client = client(&address).unwrap();
         client.put("a", b"1").unwrap();
-        let refused = client.put("a", b"2").unwrap_err().to_string();
-        assert!(refused.contains("was left before"), "{refused}");
+        let refused = client.put("a", b"2").unwrap_err();
+        assert!(refused.is::<KeyInUse>(), "{refused}");
         assert_eq!(client.take("a").unwrap().as_deref(), Some(&b"1"[..]));
     }
 
@@ -212,7 +212,7 @@ mod tests {
                 listening: [7; 32],
             };
             stream
-                .write_all(&[&b"efaS\x00\x02"[..], &[7; 32]].concat())
+                .write_all(&[&wire::HELLO[..], &[7; 32]].concat())
                 .unwrap();
             stream.read_exact(&mut [0; 32]).unwrap();
             let proof = token(SECRET).proof(crate::token::Prover::Listening, &nonces);

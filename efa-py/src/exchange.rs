@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use efa_fabric as fabric;
+use pyo3::exceptions::PyFileExistsError;
 use pyo3::prelude::*;
 
 use crate::argument::{Given, Refusal, Taken};
@@ -52,8 +53,16 @@ struct Object(Py<PyAny>);
 
 impl fabric::probe::Exchange for Object {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), fabric::probe::ExchangeError> {
-        Python::attach(|py| self.0.call_method1(py, "put", (key, value)))?;
-        Ok(())
+        Python::attach(|py| {
+            let left = self.0.call_method1(py, "put", (key, value));
+            match left {
+                Ok(_) => Ok(()),
+                Err(error) if error.is_instance_of::<PyFileExistsError>(py) => {
+                    Err(fabric::probe::KeyInUse.into())
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, fabric::probe::ExchangeError> {

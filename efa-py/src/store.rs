@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use efa_fabric as fabric;
 use fabric::token::Token;
+use pyo3::exceptions::{PyFileExistsError, PyOSError};
 use pyo3::prelude::*;
 
 use crate::argument::{given, secret};
@@ -126,8 +127,8 @@ impl StoreClient {
 
     /// Leaves the bytes (value) under a key that was not used before.
     ///
-    /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with
-    /// it.
+    /// Raises FileExistsError when something lies there already, OSError when the store refuses or
+    /// is gone. Ctrl-C ends it, and the connection with it.
     #[pyo3(signature = (key: "str", value: "bytes"))]
     fn put(
         &self,
@@ -182,8 +183,11 @@ impl StoreClient {
     }
 }
 
-fn store_failed(error: &(dyn std::error::Error + Send + Sync)) -> PyErr {
-    pyo3::exceptions::PyOSError::new_err(error.to_string())
+fn store_failed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> PyErr {
+    match error.is::<fabric::probe::KeyInUse>() {
+        true => PyFileExistsError::new_err(error.to_string()),
+        false => PyOSError::new_err(error.to_string()),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

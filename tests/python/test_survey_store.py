@@ -182,6 +182,9 @@ def test_the_store_wants_its_token() -> None:
             assert caught.value.code == "fabric.rendezvous_refused"
         client = survey.StoreClient(server.address, "a secret of tests")
         client.put("a", b"\x00\xff")
+        client.put("b", b"1")
+        with pytest.raises(FileExistsError, match="left before"):
+            client.put("b", b"2")
         assert client.take("a") == b"\x00\xff"
         assert client.take("a") is None
 
@@ -385,6 +388,42 @@ class Interrupting:
         if not any("left-early" in key for key in self.keys):
             signal.raise_signal(signal.SIGINT)
         return None
+
+
+class Occupied:
+    """An exchange on which another process's introduction lies and stays."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+    def put(self, key: str, value: bytes) -> None:
+        raise self.error
+
+    def take(self, key: str) -> bytes | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (FileExistsError("in use"), "fabric.not_surveyed", "two processes introduced themselves"),
+        (OSError("was left before"), "fabric.rendezvous_failed", "was left before"),
+    ],
+)
+def test_a_second_process_of_a_rank_is_known_by_the_type_of_the_error(
+    error: OSError, code: str, said: str
+) -> None:
+    with pytest.raises(errors.FabricError, match=said) as caught:
+        survey.run_rank(
+            Occupied(error),
+            "s",
+            survey.SurveyNode("n"),
+            PAIR,
+            rank=1,
+            world_size=2,
+            join_deadline_s=0.05,
+        )
+    assert caught.value.code == code
 
 
 def test_a_rank_that_is_interrupted_takes_its_leave() -> None:

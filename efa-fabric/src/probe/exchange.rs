@@ -29,6 +29,18 @@ const LAST_PAUSE: Duration = Duration::from_millis(20);
 /// The failure of an [`Exchange`].
 pub type ExchangeError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The error of an [`Exchange`] under whose key something lies already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyInUse;
+
+impl std::fmt::Display for KeyInUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("something was left before under the key")
+    }
+}
+
+impl std::error::Error for KeyInUse {}
+
 /// A place where two sides leave bytes for each other.
 ///
 /// Whoever can write to it takes part in the probe, so it must be as private as a token.
@@ -36,7 +48,8 @@ pub trait Exchange {
     /// Leaves these bytes under a key that was not used before.
     ///
     /// # Errors
-    /// Whatever went wrong; the probe ends with it as the source of `fabric.rendezvous_failed`.
+    /// [`KeyInUse`] where it refuses since something lies there already; whatever else went wrong.
+    /// The probe ends with it as the source of `fabric.rendezvous_failed`.
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError>;
 
     /// Takes away what the other side left under this key, or `None` while it has not. Must not

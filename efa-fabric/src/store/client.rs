@@ -4,10 +4,12 @@ use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::wire::{self, FAILED, HELLO, MAX_KEY, MAX_VALUE, NOTHING, PUT, TAKE, VALUE, WELCOME};
+use super::wire::{
+    self, FAILED, HELLO, IN_USE, MAX_KEY, MAX_VALUE, NOTHING, PUT, TAKE, VALUE, WELCOME,
+};
 use crate::error::{Code, Error, Result};
 use crate::interrupt::Interrupt;
-use crate::probe::{Exchange, ExchangeError, after};
+use crate::probe::{Exchange, ExchangeError, KeyInUse, after};
 use crate::token::{NONCE_BYTES, Nonce, Nonces, PROOF_BYTES, Prover, Token, nonce};
 
 /// One attempt to connect, after which the caller's hook is asked again.
@@ -83,6 +85,7 @@ impl Client {
         match self.ask(&request, stop)? {
             Answer::Nothing => Ok(()),
             Answer::Failed(why) => Err(why.into()),
+            Answer::InUse => Err(KeyInUse.into()),
             Answer::Value(_) => Err("the store gave a value where none was asked for".into()),
         }
     }
@@ -100,6 +103,7 @@ impl Client {
         match self.ask(&request(TAKE, key)?, stop)? {
             Answer::Nothing => Ok(None),
             Answer::Value(value) => Ok(Some(value)),
+            Answer::InUse => Err(KeyInUse.into()),
             Answer::Failed(why) => Err(why.into()),
         }
     }
@@ -125,6 +129,7 @@ impl Client {
         wire::read(&mut self.stream, &mut kind, end, stop)?;
         match kind[0] {
             NOTHING => Ok(Answer::Nothing),
+            IN_USE => Ok(Answer::InUse),
             VALUE => {
                 let mut length = [0; 4];
                 wire::read(&mut self.stream, &mut length, end, stop)?;
@@ -150,6 +155,8 @@ impl Client {
 
 enum Answer {
     Nothing,
+    /// Something lies under the key already.
+    InUse,
     Value(Vec<u8>),
     Failed(String),
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::wire::{
-    self, FAILED, HELLO, MAX_KEY, MAX_VALUE, NOTHING, PUT, REFUSED, TAKE, VALUE, WELCOME,
+    self, FAILED, HELLO, IN_USE, MAX_KEY, MAX_VALUE, NOTHING, PUT, REFUSED, TAKE, VALUE, WELCOME,
 };
 use crate::error::{Code, Error, Result};
 use crate::interrupt::Interrupt;
@@ -138,6 +138,13 @@ struct Values {
     total: usize,
 }
 
+/// Why a value is not kept.
+enum Refusal {
+    /// Something lies under its key already.
+    InUse,
+    Full,
+}
+
 /// Room for one entry, given back unless the entry is kept.
 struct Room<'a> {
     shared: &'a Shared,
@@ -173,13 +180,13 @@ impl Shared {
     }
 
     /// Waits for room for a value of this length, or states why there is none.
-    fn room(&self, key: &str, length: usize) -> Result<Room<'_>, &'static str> {
+    fn room(&self, key: &str, length: usize) -> Result<Room<'_>, Refusal> {
         let bytes = entry_bytes(key, length);
         let end = after(self.options.room_timeout);
         loop {
             let mut values = self.values();
             if values.by_key.contains_key(key) {
-                return Err("something was left before under the key");
+                return Err(Refusal::InUse);
             }
             // A value of the greatest length always fits into an empty store.
             let most = self.options.max_total.max(bytes);
@@ -192,18 +199,18 @@ impl Shared {
             }
             drop(values);
             if self.is_over() || Instant::now() >= end {
-                return Err("the store is full");
+                return Err(Refusal::Full);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// Keeps the value in the room that was made for it.
-    fn keep(&self, room: Room<'_>, key: String, value: Vec<u8>) -> Result<(), &'static str> {
+    fn keep(&self, room: Room<'_>, key: String, value: Vec<u8>) -> Result<(), Refusal> {
         let mut values = self.values();
         if values.by_key.contains_key(&key) {
             drop(values);
-            return Err("something was left before under the key");
+            return Err(Refusal::InUse);
         }
         values.by_key.insert(key, value);
         std::mem::forget(room);
@@ -280,7 +287,10 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 }
                 match receive(&mut stream, shared, key, size)? {
                     Ok(()) => wire::write(&mut stream, &[NOTHING], after(REQUEST_TIMEOUT), &over)?,
-                    Err(why) => fail(&mut stream, why)?,
+                    Err(Refusal::InUse) => {
+                        wire::write(&mut stream, &[IN_USE], after(REQUEST_TIMEOUT), &over)?;
+                    }
+                    Err(Refusal::Full) => fail(&mut stream, "the store is full")?,
                 }
             }
             TAKE => match shared.take(&key) {
@@ -305,7 +315,7 @@ fn receive(
     shared: &Shared,
     key: String,
     length: usize,
-) -> std::io::Result<Result<(), &'static str>> {
+) -> std::io::Result<Result<(), Refusal>> {
     let over = || shared.is_over();
     let room = shared.room(&key, length);
     let end = after(REQUEST_TIMEOUT);

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// First bytes in both directions: the magic, then the version, changed with the format.
-pub(super) const HELLO: [u8; 6] = *b"efaS\x00\x02";
+pub(super) const HELLO: [u8; 6] = *b"efaS\x00\x03";
 /// Longest key in bytes.
 pub(super) const MAX_KEY: usize = 1024;
 /// Longest value in bytes that a store can be configured to take.
@@ -24,6 +24,7 @@ pub(super) const TAKE: u8 = b'T';
 pub(super) const NOTHING: u8 = 0;
 pub(super) const VALUE: u8 = 1;
 pub(super) const FAILED: u8 = 2;
+pub(super) const IN_USE: u8 = 3;
 
 /// One slice of blocking, after which the caller's wish to stop is asked again.
 pub(super) const SLICE: Duration = Duration::from_millis(20);

@@ -5643,8 +5643,8 @@ class StoreClient:
         """
         Leaves the bytes (value) under a key that was not used before.
 
-        Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with
-        it.
+        Raises FileExistsError when something lies there already, OSError when the store refuses or
+        is gone. Ctrl-C ends it, and the connection with it.
         """
     def take(self, /, key: "str") -> bytes | None:
         """

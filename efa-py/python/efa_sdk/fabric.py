@@ -110,7 +110,10 @@ class Exchange(Protocol):
     """
 
     def put(self, key: str, value: bytes, /) -> object:
-        """Leaves the bytes under a key that was not used before."""
+        """Leaves the bytes under a key that was not used before.
+
+        An exchange that refuses since something lies there already raises FileExistsError.
+        """
 
     def take(self, key: str, /) -> bytes | None:
         """Takes away what lies under the key; None, without waiting, while nothing does."""

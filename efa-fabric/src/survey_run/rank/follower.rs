@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::others::{farewell_key, left_key, two_of};
 use super::{Hello, Rank, Task, task_key};
 use crate::error::{Code, Error, Result};
+use crate::probe::KeyInUse;
 use crate::survey::FailurePhase;
 use crate::survey_run::flows::FlowSights;
 use crate::survey_run::pair::Sight;
@@ -17,9 +18,6 @@ use crate::token;
 
 /// What a rank waits longer for rank 0 than rank 0 may take.
 const SLACK: Duration = Duration::from_secs(15);
-
-/// What a store reports of a key that lies there already.
-const LEFT_BEFORE: &str = "was left before";
 
 impl Rank<'_> {
     pub(super) fn follow(&mut self) -> Result<Box<Summary>> {
@@ -49,7 +47,7 @@ impl Rank<'_> {
         let mut refused = None;
         self.mail.sweep(vec![rank], end, |mail, _| {
             match mail.put(&format!("hello/{rank}"), &hello) {
-                Err(error) if error.to_string().contains(LEFT_BEFORE) => {
+                Err(error) if is_in_use(&error) => {
                     refused = Some(error);
                     Ok(false)
                 }
@@ -149,6 +147,12 @@ impl Rank<'_> {
         // Rank 0 waits for it a moment, and no longer.
         let _ = self.mail.put(&farewell_key(self.rank, id), &true);
     }
+}
+
+/// Whether another process's value lies under the key.
+fn is_in_use(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| source.is::<KeyInUse>())
 }
 
 /// The error of a rank that rank 0 has no report for.
