@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -265,7 +266,10 @@ def test_the_store_ends_at_its_deadline_and_when_closed() -> None:
 
 
 def run_ranks(
-    count: int, world_size: int, **options: float
+    count: int,
+    world_size: int,
+    pairs: Sequence[survey.PairOptions] = (PAIR,) * 3,
+    **options: float,
 ) -> tuple[survey.SurveyReport, list[survey.SurveySummary]]:
     """What rank 0 gets, and the others."""
     with survey.StoreServer("a secret of tests") as server:
@@ -275,7 +279,7 @@ def run_ranks(
                 survey.StoreClient(server.address, "a secret of tests"),
                 "test",
                 survey.SurveyNode(f"rank-{rank}"),
-                PAIR,
+                pairs[rank],
                 rank=rank,
                 world_size=world_size,
                 expected_gbps=1e-3,  # which any pair reaches
@@ -318,6 +322,18 @@ def test_a_rank_that_never_comes_costs_one_deadline() -> None:
         other.raise_for_health()
     assert caught.value.code == "fabric.not_surveyed"
     assert isinstance(caught.value, errors.FabricError)
+
+
+def test_every_rank_that_cannot_open_its_endpoint_is_absent_with_the_reason() -> None:
+    bad = survey.PairOptions("nosuch")
+    for pairs, absent in (([bad] * 3, ["0", "1", "2"]), ([PAIR, bad, PAIR], ["1"])):
+        report, others = run_ranks(3, 3, pairs)
+        names = [f"rank-{rank}" for rank in absent]
+        assert (report.absent, report.drain, report.exit_status) == (names, [], 2)
+        assert [other.exit_status for other in others] == [2, 2]
+        for rank in absent:
+            because = report.nodes[int(rank)].state.absent_because or ""
+            assert "no provider nosuch; use one of: " in because
 
 
 def test_as_coroutines_with_progress() -> None:

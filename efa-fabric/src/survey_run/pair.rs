@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use self::set_up::is_of_set_up;
+use self::timed::Timed;
 use super::rails::{self, Part};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
-use crate::probe::{
-    Bandwidth, Exchange, ExchangeError, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait,
-};
+use crate::probe::{Bandwidth, Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait};
 use crate::rails::Rail;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 
 mod set_up;
+mod timed;
 
 /// Above the usual MTU of 1500 bytes, and above that of jumbo frames.
 const GROWING_BYTES: [usize; 2] = [2048, 16384];
@@ -106,6 +106,17 @@ impl PairOptions {
     pub fn with_rails(mut self, count: usize) -> Self {
         self.rails.truncate(count);
         self
+    }
+
+    /// Why this node's set-up keeps it from measuring any pair, found by opening its endpoint, that
+    /// of the first rail, once; `None` where nothing is known to.
+    pub(crate) fn obstacle(&self, library: &Arc<Library>) -> Option<Error> {
+        let mut endpoint = self.endpoint.clone();
+        let rail = self.rails.first();
+        if let Some(domain) = rail.and_then(|rail| rail.domain.clone()) {
+            endpoint.domain = Some(domain);
+        }
+        set_up::obstacle(library, &endpoint)
     }
 
     fn probe(&self, test: Test, left: Duration) -> ProbeOptions {
@@ -280,7 +291,8 @@ pub fn probe_pair(
     match sight {
         Ok(sight) => Ok(sight),
         Err((_, error)) if error.code() == Code::Interrupted => Err(error),
-        Err((phase, error)) => {
+        Err(failed) => {
+            let (phase, error) = pair.own_error(failed);
             let after_s = pair.start.elapsed().as_secs_f64();
             let longest = timed.longest;
             let may_be_its = [Code::Unreachable, Code::Deadline, Code::PeerFailed];
@@ -304,31 +316,6 @@ pub fn probe_pair(
 /// A call of the exchange that takes this long is why a pair fails, rather than their network.
 const OUTAGE: Duration = Duration::from_secs(2);
 
-/// An exchange, and the longest time that it took for one call.
-struct Timed<'a> {
-    exchange: &'a mut dyn Exchange,
-    longest: Duration,
-}
-
-impl Timed<'_> {
-    fn time<T>(&mut self, call: impl FnOnce(&mut dyn Exchange) -> T) -> T {
-        let start = Instant::now();
-        let result = call(self.exchange);
-        self.longest = self.longest.max(start.elapsed());
-        result
-    }
-}
-
-impl Exchange for Timed<'_> {
-    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
-        self.time(|exchange| exchange.put(key, value))
-    }
-
-    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-        self.time(|exchange| exchange.take(key))
-    }
-}
-
 /// What was going on, and how it went wrong.
 type Failed = (FailurePhase, Error);
 
@@ -343,6 +330,15 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
+    /// The error of the pair, or of this side's own set-up where the peer's set-up is why it failed.
+    fn own_error(&self, (phase, error): Failed) -> Failed {
+        let may_be_own = set_up::may_be_of_both(&error);
+        match may_be_own.then(|| self.options.obstacle(self.library)) {
+            Some(Some(own)) => (FailurePhase::Open, own),
+            _ => (phase, error),
+        }
+    }
+
     fn left(&self) -> Result<Duration> {
         let left = self.options.deadline.saturating_sub(self.start.elapsed());
         if left.is_zero() {

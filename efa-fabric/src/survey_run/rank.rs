@@ -85,6 +85,16 @@ struct Hello {
     /// Distinguishes two processes of one rank.
     id: String,
     node: Node,
+    /// What keeps it from measuring anything.
+    #[serde(default)]
+    obstacle: Option<Obstacle>,
+}
+
+/// Why a rank's set-up keeps it from measuring: the code of the error, and its text.
+#[derive(Debug, Serialize, Deserialize)]
+struct Obstacle {
+    code: String,
+    why: String,
 }
 
 /// What rank 0 leaves for another rank.
@@ -373,6 +383,15 @@ impl Rank<'_> {
         self.mail.put(&key, &task)
     }
 
+    /// What keeps this rank from measuring anything.
+    fn obstacle(&self) -> Option<Obstacle> {
+        let error = self.pair.obstacle(self.library)?;
+        Some(Obstacle {
+            code: error.code().as_str().to_owned(),
+            why: error.to_string(),
+        })
+    }
+
     fn own_node(&self) -> Node {
         Node {
             rails: self.pair.rails.len(),
@@ -384,7 +403,10 @@ impl Rank<'_> {
     /// absent.
     fn gather(&mut self, start: Instant) -> Result<Survey> {
         let mut nodes: Vec<Option<Node>> = vec![None; self.world_size];
-        let mut absent: Vec<(usize, Code, String)> = Vec::new();
+        let mut absent: Vec<(usize, String, String)> = Vec::new();
+        if let Some(Obstacle { code, why }) = self.obstacle() {
+            absent.push((0, code, why));
+        }
         let mut said: Vec<Option<Vec<u8>>> = vec![None; self.world_size];
         let missing = (1..self.world_size).collect();
         let end = start + self.options.join_deadline;
@@ -401,23 +423,29 @@ impl Rank<'_> {
                      same rendezvous, token, name and world size",
                     self.options.join_deadline.as_secs_f64()
                 );
-                absent.push((rank, Code::Deadline, why));
+                absent.push((rank, Code::Deadline.as_str().to_owned(), why));
                 continue;
             };
             let hello = serde_json::from_slice::<Hello>(&bytes);
-            let (version, node) = match hello {
+            let (version, node, obstacle) = match hello {
                 Ok(hello) => {
                     self.ids[rank] = hello.id;
                     fits = fits.and(self.check_world_size(rank, hello.world_size));
-                    (hello.version, Some(hello.node))
+                    (hello.version, Some(hello.node), hello.obstacle)
                 }
-                Err(_) => ("another version, which cannot be read".to_owned(), None),
+                Err(_) => (
+                    "another version, which cannot be read".to_owned(),
+                    None,
+                    None,
+                ),
             };
             if version != VERSION {
                 let why = format!(
                     "efa_sdk is {version} on rank {rank} and {VERSION} on rank 0; install the same on every node"
                 );
-                absent.push((rank, Code::VersionMismatch, why));
+                absent.push((rank, Code::VersionMismatch.as_str().to_owned(), why));
+            } else if let Some(Obstacle { code, why }) = obstacle {
+                absent.push((rank, code, why));
             }
             nodes[rank] = node;
         }
@@ -431,7 +459,7 @@ impl Rank<'_> {
         let survey = Survey::new(named.collect(), provider, self.options.survey.clone())?;
         let mut survey = survey.led_by(0);
         for (rank, code, why) in absent {
-            survey.absent(rank, code.as_str(), why);
+            survey.absent(rank, &code, why);
         }
         Ok(survey)
     }

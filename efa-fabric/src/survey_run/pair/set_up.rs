@@ -1,6 +1,38 @@
 //! Failures of a pair that are of the set-up of its nodes, and no evidence against hardware.
 
+use std::sync::Arc;
+
+use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::error::{Code, Error};
+use crate::library::Library;
+
+/// Codes of errors that are always of the set-up.
+const OF_SET_UP: [Code; 9] = [
+    Code::LibraryNotFound,
+    Code::LibraryInvalid,
+    Code::LibraryTooOld,
+    Code::KillerEnvironment,
+    Code::ChildUnusable,
+    Code::ProviderNotFound,
+    Code::GpuUnavailable,
+    Code::BadSize,
+    Code::InvalidOption,
+];
+
+/// Why this node's set-up keeps it from measuring any pair, found by opening its endpoint once; `None`
+/// where it opens, or fails for another reason, which a pair then states.
+pub(super) fn obstacle(library: &Arc<Library>, endpoint: &EndpointOptions) -> Option<Error> {
+    let failed = Endpoint::open(library, endpoint).err();
+    failed.filter(is_of_set_up)
+}
+
+/// Whether this is what the peer reports of its own set-up: this side had opened nothing by then, and may
+/// have the same fault.
+pub(super) fn may_be_of_both(error: &Error) -> bool {
+    let said = error.context_value("peer_code");
+    let mut all = OF_SET_UP.iter().chain([&Code::CallFailed]);
+    said.is_some_and(|said| all.any(|code| code.as_str() == said))
+}
 
 /// Whether the set-up of this node, or of the two together, is why the pair was not measured: the
 /// error came before any of the peer's messages. What the peer reported of itself is not of this node.
@@ -9,17 +41,8 @@ pub(super) fn is_of_set_up(error: &Error) -> bool {
     match error.code() {
         Code::VersionMismatch | Code::UnsupportedOperation => true,
         _ if is_the_peer_s => false,
-        Code::LibraryNotFound
-        | Code::LibraryInvalid
-        | Code::LibraryTooOld
-        | Code::KillerEnvironment
-        | Code::ChildUnusable
-        | Code::ProviderNotFound
-        | Code::GpuUnavailable
-        | Code::BadSize
-        | Code::InvalidOption => true,
         Code::CallFailed => is_limit_of_machine(error),
-        _ => false,
+        code => OF_SET_UP.contains(&code),
     }
 }
 
@@ -49,6 +72,19 @@ mod tests {
     use super::super::{Sight, Test, phase};
     use super::*;
     use crate::survey::Outcome;
+
+    #[test]
+    fn a_peer_s_set_up_error_may_be_of_both() {
+        let is = |code: Code, of: Code| {
+            let error = Error::new(code, "the peer failed");
+            may_be_of_both(&error.with_context("peer_code", of.as_str()))
+        };
+        assert!(is(Code::PeerFailed, Code::ProviderNotFound));
+        assert!(is(Code::PeerFailed, Code::CallFailed));
+        assert!(!is(Code::PeerFailed, Code::Deadline));
+        let own = Error::new(Code::ProviderNotFound, "no efa");
+        assert!(!may_be_of_both(&own));
+    }
 
     #[test]
     fn set_up_errors_are_told_from_those_of_hardware_and_of_the_peer() {

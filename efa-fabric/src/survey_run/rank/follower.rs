@@ -42,6 +42,7 @@ impl Rank<'_> {
             world_size: self.world_size,
             id: id.to_owned(),
             node: self.own_node(),
+            obstacle: self.obstacle(),
         };
         let end = Instant::now() + self.options.join_deadline;
         let mut refused = None;
