@@ -101,8 +101,12 @@ value_class! {
     SurveyProgress(runs::Progress) {
         /// Rounds that are done.
         rounds: usize = |p| p.rounds;
-        /// Rounds that the survey has at least; suspects take more.
+        /// Rounds that the survey has at least, by what is known now; suspects take more.
         base_rounds: usize = |p| p.base_rounds;
+        /// Rounds as they were planned first; `base_rounds` is more where those are repeated or go on.
+        planned_rounds: usize = |p| p.planned_rounds;
+        /// Whether nothing is left to measure.
+        over: bool = |p| p.over;
         /// Pairs that are done, measured or not.
         pairs: usize = |p| p.pairs;
         /// Pairs that failed.

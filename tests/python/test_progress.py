@@ -121,9 +121,29 @@ def test_a_healthy_survey_has_the_base_rounds_and_a_pace_from_the_second_on() ->
         "round 2 of 5, 6 pairs, 11 s, at least 3 s left",
         "round 3 of 5, 9 pairs, 12 s, at least 2 s left",
         "round 4 of 5, 12 pairs, 13 s, at least 1 s left",
-        "round 5 of 5, 15 pairs, 14 s",
+        "round 5 of 5, more to come, 15 pairs, 14 s",
         "round 6, control measurements, 16 pairs, 15 s",
     ]
+
+
+def test_the_bar_is_full_at_the_end_and_a_total_that_grows_says_so() -> None:
+    *before, last = states(slow=4)
+    assert all(progress._share(state) < 1 for state in before)
+    assert (last.over, progress._share(last)) == (True, 1.0)
+    plan = survey.SurveyPlan([survey.SurveyNode("a"), survey.SurveyNode("b")], "tcp")
+    shares = []
+    lines = []
+    while plan.next() is not None:  # as far apart as few nodes are measured again for
+        sight = survey.PairSight.measured(20.0, 50.0, 100.0)
+        plan.record((0, 1), sight, sight)
+        state = plan.progress(elapsed_s=1.0)
+        shares.append(progress._share(state))
+        lines += shown(state)
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+    assert (lines[0], str(state)[:22]) == (
+        "round 1 of 4 (1 planned), 1 pairs, 1 s",
+        "round 4 of 4 (1 planne",
+    )
 
 
 def test_suspects_are_shown_and_have_no_time_left() -> None:

@@ -32,6 +32,10 @@ pub struct Survey {
     plan: Plan,
     observations: Observations,
     round: Option<Round>,
+    /// The round after this one, once all of this one was seen; `None` in it after the last.
+    ahead: Option<Option<Round>>,
+    /// Base rounds as they were planned first.
+    planned: usize,
     /// Pairs of the round that are not settled yet.
     open: BTreeSet<(usize, usize)>,
     rounds: usize,
@@ -74,8 +78,11 @@ impl Survey {
         for node in &mut nodes {
             node.state = NodeState::Joined;
         }
+        let plan = Plan::new(nodes.len(), options.clone())?;
         Ok(Self {
-            plan: Plan::new(nodes.len(), options.clone())?,
+            planned: plan.base_rounds(),
+            plan,
+            ahead: None,
             flows: Flows::new(&options.collectives),
             options,
             observations: Observations::new(nodes.len()),
@@ -175,7 +182,8 @@ impl Survey {
         }
         self.attempt = 0;
         loop {
-            let Some(round) = self.plan.next(&self.observations) else {
+            let ahead = self.ahead.take();
+            let Some(round) = ahead.unwrap_or_else(|| self.plan.next(&self.observations)) else {
                 (self.over, self.round) = (true, None);
                 return None;
             };
@@ -200,6 +208,7 @@ impl Survey {
         let (open, closed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.again)
             .into_iter()
             .partition(|&(a, b)| self.answers(a) && self.answers(b));
+        self.open = open.iter().chain(&closed).copied().collect();
         for pair in closed {
             self.leave_out(pair);
         }
@@ -207,7 +216,6 @@ impl Survey {
             return None;
         }
         self.attempt += 1;
-        self.open = open.iter().copied().collect();
         if let Some(round) = &mut self.round {
             round.pairs.clone_from(&open);
         }
@@ -357,6 +365,8 @@ impl Survey {
         }
         if self.open.is_empty() && self.again.is_empty() {
             self.rounds += 1;
+            // What is left to do depends on what was seen: asked now, progress can state it.
+            self.ahead = Some(self.plan.next(&self.observations));
         }
     }
 
@@ -398,8 +408,13 @@ impl Survey {
             pairs: self.pairs,
             failed: self.failed,
             base_rounds: self.plan.base_rounds(),
+            planned_rounds: self.planned,
+            over: (self.over || self.ahead == Some(None)) && self.flows.is_done(),
             silent: self.silent.iter().map(name).collect(),
-            suspects: self.plan.suspects().iter().map(name).collect(),
+            suspects: (self.plan.suspects().iter())
+                .filter(|node| !self.silent.contains(node))
+                .map(name)
+                .collect(),
             elapsed_s,
         }
     }

@@ -14,8 +14,16 @@ pub struct Progress {
     pub pairs: usize,
     /// Pairs that failed.
     pub failed: usize,
-    /// Rounds that the survey has at least: the base rounds. Suspects take more.
+    /// Rounds that the survey has at least: the base rounds, by what is known now. Suspects take
+    /// more.
     pub base_rounds: usize,
+    /// Base rounds as they were planned first: fewer than `base_rounds` where those are repeated or
+    /// go on.
+    #[serde(default)]
+    pub planned_rounds: usize,
+    /// Whether nothing is left to measure.
+    #[serde(default)]
+    pub over: bool,
     /// Nodes that gave no answer, by name.
     pub silent: Vec<String>,
     /// Nodes that are suspected so far, by name.
@@ -25,10 +33,17 @@ pub struct Progress {
 }
 
 impl fmt::Display for Progress {
-    /// One line, such as `round 3 of 7, 12 pairs, 1 failed, suspects: node-4, 9.1 s`.
+    /// One line, such as `round 3 of 7, 12 pairs, 1 failed, suspects: node-4, 9.1 s`. It states where
+    /// more rounds come than were planned.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rounds <= self.base_rounds {
             write!(f, "round {} of {}", self.rounds, self.base_rounds)?;
+            if self.base_rounds > self.planned_rounds {
+                write!(f, " ({} planned)", self.planned_rounds)?;
+            }
+            if self.rounds == self.base_rounds && !self.over {
+                write!(f, ", more to come")?;
+            }
         } else if self.suspects.is_empty() {
             write!(f, "round {}, control measurements", self.rounds)?;
         } else {

@@ -6266,7 +6266,7 @@ class SurveyProgress:
     @property
     def base_rounds(self, /) -> int:
         """
-        Rounds that the survey has at least; suspects take more.
+        Rounds that the survey has at least, by what is known now; suspects take more.
         """
     @property
     def elapsed_s(self, /) -> float:
@@ -6286,9 +6286,19 @@ class SurveyProgress:
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
+    def over(self, /) -> bool:
+        """
+        Whether nothing is left to measure.
+        """
+    @property
     def pairs(self, /) -> int:
         """
         Pairs that are done, measured or not.
+        """
+    @property
+    def planned_rounds(self, /) -> int:
+        """
+        Rounds as they were planned first; `base_rounds` is more where those are repeated or go on.
         """
     @property
     def rounds(self, /) -> int:

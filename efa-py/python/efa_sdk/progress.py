@@ -140,7 +140,10 @@ class _Pace:
 
 
 def _share(state: SurveyProgress) -> float:
-    return min(1.0, state.rounds / state.base_rounds) if state.base_rounds else 0.0
+    """The length of the bar; it is full where nothing is left to measure, and not before."""
+    if state.over:
+        return 1.0
+    return state.rounds / max(state.base_rounds, state.rounds + 1)
 
 
 def _text(state: SurveyProgress, left_s: float | None) -> str:
@@ -150,6 +153,10 @@ def _text(state: SurveyProgress, left_s: float | None) -> str:
         parts = [f"round {state.rounds}, {why}"]
     else:
         parts = [f"round {state.rounds} of {state.base_rounds}"]
+        if state.base_rounds > state.planned_rounds:
+            parts[0] += f" ({state.planned_rounds} planned)"
+        if state.rounds == state.base_rounds and not state.over:
+            parts.append("more to come")
     parts.append(f"{state.pairs} pairs")
     if state.failed:
         parts.append(f"{state.failed} failed")

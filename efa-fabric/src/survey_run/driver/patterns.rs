@@ -33,6 +33,12 @@ impl Flows {
         self.waiting.is_empty() && self.running.is_none()
     }
 
+    /// Whether no step of any pattern is left to carry out.
+    pub(super) fn is_done(&self) -> bool {
+        let running = self.running.as_ref();
+        self.waiting.is_empty() && running.is_none_or(|running| running.steps.is_empty())
+    }
+
     /// The pattern under way.
     pub(super) fn pattern(&self) -> Option<Pattern> {
         self.running.as_ref().map(|running| running.carried.pattern)

@@ -279,3 +279,63 @@ fn reports_survive_json_and_escape_names() {
     assert!(html.contains("12.5 Gbit/s") && !html.contains("<script"));
     assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
 }
+
+/// Rounds of base rounds, and whether that is all, after each round.
+fn states(count: usize, gbps: impl Fn(usize, usize) -> f64) -> Vec<(usize, usize, bool)> {
+    let mut survey = survey(count, Mode::Full);
+    let mut states = Vec::new();
+    while let Some(pairs) = survey.next_pairs() {
+        for pair in pairs {
+            let (up, down) = (gbps(pair.0, pair.1), gbps(pair.1, pair.0));
+            let sight = Sight::measured(Measured::new(20.0, up, down));
+            let is_last = survey.open.len() == 1;
+            survey
+                .record(pair, Some(sight.clone()), Some(sight), 1.0)
+                .unwrap();
+            let state = survey.progress(1.0);
+            assert!(is_last || !state.over);
+            if is_last {
+                states.push((state.rounds, state.base_rounds, state.over));
+            }
+        }
+    }
+    states
+}
+
+#[test]
+fn progress_is_full_when_nothing_is_left_and_not_before() {
+    let even = states(2, |_, _| 100.0);
+    assert_eq!(even, [(1, 1, true)]);
+    // Repeats are known as soon as the first rates are.
+    let uneven = states(2, |from, _| if from == 0 { 50.0 } else { 100.0 });
+    let expected = [(1, 4, false), (2, 4, false), (3, 4, false), (4, 4, true)];
+    assert_eq!(uneven, expected);
+    for slow in [None, Some(2)] {
+        let gbps = |from, to| match slow {
+            Some(slow) if from == slow || to == slow => 50.0,
+            _ => 100.0,
+        };
+        let states = states(8, gbps);
+        let (last, before) = states.split_last().unwrap();
+        assert!(last.2 && before.iter().all(|state| !state.2), "{states:?}");
+        assert_eq!(last.0, states.len());
+        assert!(slow.is_none() || last.0 > last.1, "{states:?}");
+    }
+}
+
+#[test]
+fn a_round_that_ends_without_its_second_attempts_counts_once() {
+    let mut survey = survey(6, Mode::Full);
+    let pairs = survey.next_pairs().unwrap();
+    for &pair in &pairs {
+        survey.record(pair, None, None, 1.0).unwrap();
+    }
+    let before = survey.progress(1.0);
+    assert_eq!((before.rounds, before.over), (0, false));
+    for node in 0..6 {
+        survey.lost(node);
+    }
+    assert_eq!(survey.next_pairs(), None);
+    let after = survey.progress(1.0);
+    assert_eq!((after.rounds, after.over), (1, true));
+}
