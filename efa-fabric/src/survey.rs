@@ -66,6 +66,7 @@ pub(crate) mod wording;
 
 pub use conclusion::Conclusion;
 pub(crate) use conclusion::conclude;
+pub(crate) use few::{Explained, explained_by_noise};
 pub use observation::{
     Concurrency, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
 };

@@ -147,6 +147,35 @@ impl Spread {
     }
 }
 
+/// How far the rates of few nodes are apart where noise explains that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Explained {
+    pub(crate) rail: Option<u16>,
+    /// What the slowest direction has less than the fastest, in percent.
+    pub(crate) apart_percent: f64,
+    /// The standard deviation of measurements of one direction, in percent.
+    pub(crate) noise_percent: f64,
+}
+
+/// The rates that differ by so much that it would matter, and by no more than measurements of one
+/// direction do; those that differ most. `None` where there are none.
+pub(crate) fn explained_by_noise(
+    observations: &Observations,
+    labels: Option<&[String]>,
+) -> Option<Explained> {
+    let all = Spread::all(observations, labels).into_iter();
+    let explained = all.filter(|of| of.is_wide() && !of.is_beyond_noise());
+    let explained = explained.filter_map(|of| {
+        let [slowest, fastest] = of.ends();
+        Some(Explained {
+            rail: of.rail,
+            apart_percent: (1.0 - slowest.gbps / fastest.gbps) * 100.0,
+            noise_percent: of.noise?.exp_m1() * 100.0,
+        })
+    });
+    explained.max_by(|x, y| x.apart_percent.total_cmp(&y.apart_percent))
+}
+
 /// Measurements in which a rail failed and the pair did not: round and nodes.
 fn with_a_failed_rail(observations: &Observations) -> BTreeSet<(usize, usize, usize)> {
     let all = observations.as_slice().iter();

@@ -12,7 +12,7 @@ mod groups;
 mod partition;
 mod parts;
 
-pub(crate) use self::few::spread;
+pub(crate) use self::few::{explained, spread};
 pub(crate) use self::groups::rates;
 use self::parts::failure;
 pub(crate) use self::parts::{counted, digits, listed};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::report::Report;
 use super::text::folded;
-use crate::survey::wording::{counted, digits, listed, spread};
-use crate::survey::{Failure, Options, Outcome, PairObservation, Subject, VerdictKind};
+use crate::survey::wording::{counted, digits, explained, listed, spread};
+use crate::survey::{
+    Explained, Failure, Options, Outcome, PairObservation, Subject, VerdictKind, explained_by_noise,
+};
 
 /// Failures of a rail that are no accident, where it never worked.
 const CERTAIN: usize = 3;
@@ -140,13 +142,26 @@ impl Report {
         (self.options.as_ref()).is_some_and(Options::expects_a_rate)
     }
 
+    /// Rates of few nodes that differ by no more than noise explains; `None` where other nodes, or
+    /// an expected rate, show more.
+    fn explained(&self) -> Option<Explained> {
+        let labels = self.options.as_ref().and_then(|of| of.labels.as_deref());
+        let is_blind = self.is_blind();
+        is_blind
+            .then(|| explained_by_noise(&self.observations, labels))
+            .flatten()
+    }
+
     /// How far the rates of few nodes are apart.
     pub(super) fn spread(&self) -> String {
         let of_few = (self.conclusion.verdicts.iter()).find(|verdict| {
             (verdict.kind, verdict.subject) == (VerdictKind::NotEnoughData, Subject::Cluster)
         });
         match of_few.and_then(|verdict| spread(&verdict.evidence)) {
-            Some(rates) => format!("rates are {rates}"),
+            Some(rates) => match self.explained() {
+                Some(noise) => format!("rates are {rates}, and {}", explained(&noise)),
+                None => format!("rates are {rates}"),
+            },
             None => "no rate was measured".to_owned(),
         }
     }
@@ -174,6 +189,12 @@ impl Report {
                 self.nodes.len()
             ));
         }
+        unknown.extend(self.explained().map(|noise| {
+            format!(
+                "whether {}, or a slow node or path as well: give expected_gbps",
+                explained(&noise)
+            )
+        }));
         unknown.extend(self.uncompared());
         unknown.extend(self.what_was_not_told());
         unknown

@@ -1,6 +1,7 @@
 //! Sentences on the rates of few nodes.
 
 use super::parts::{counted, digits, listed};
+use crate::survey::few::Explained;
 use crate::survey::verdict::{Direction, Evidence, WayRate};
 
 /// Ways that one sentence names.
@@ -23,6 +24,19 @@ pub(crate) fn spread(e: &Evidence) -> Option<String> {
         digits(least),
         digits(most)
     ))
+}
+
+/// That the rates of few nodes differ, and that noise explains it.
+pub(crate) fn explained(of: &Explained) -> String {
+    let rail = of
+        .rail
+        .map_or(String::new(), |rail| format!(" of rail {rail}"));
+    format!(
+        "rates{rail} differ by {} %, which the measured noise explains: measurements of one direction \
+         vary by {} %",
+        digits(of.apart_percent),
+        digits(of.noise_percent)
+    )
 }
 
 /// Who has slow rates, in a few words.

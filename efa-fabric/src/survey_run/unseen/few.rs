@@ -168,6 +168,23 @@ fn noise_is_no_difference_and_is_said() {
         let is_repeated = report.action().contains("single ones from");
         assert!(is_repeated || count < 4, "{report}");
     }
+    // The medians differ too, and by what measurements of one direction do.
+    let report = surveyed(2, Options::default(), |round, from, _| match from {
+        0 => [40.0, 60.0, 90.0, 60.0][round],
+        _ => [100.0, 100.0, 60.0, 100.0][round],
+    });
+    assert_eq!(report.status(), Status::Healthy, "{report}");
+    let said = "differ by 40.0 %, which the measured noise explains: measurements of one direction \
+                vary by 34.4 %";
+    for text in [report.action(), report.to_string(), report.to_html()] {
+        assert!(text.contains(said), "{text}");
+    }
+    let unknown = report.unknown();
+    assert!(unknown.iter().any(|of| of.contains(said)), "{unknown:?}");
+    assert!(report.action().contains("without expected_gbps"));
+    // Rates that agree need no such explanation.
+    let alike = surveyed(2, Options::default(), |_, _, _| 100.0);
+    assert!(!alike.to_string().contains("noise explains"), "{alike}");
 }
 
 #[test]
