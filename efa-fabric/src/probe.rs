@@ -29,7 +29,7 @@ mod stream;
 mod traffic;
 mod trips;
 
-pub use crate::interrupt::Interrupt;
+pub use crate::interrupt::{Interrupt, Signal};
 pub use crate::operation::Operation;
 #[cfg(test)]
 pub(crate) use exchange::doubles;

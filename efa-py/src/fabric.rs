@@ -16,7 +16,7 @@ use crate::ending::{self, Call, Stop};
 use crate::errors;
 use crate::fabric_report::{Nic, ProbeReport, ProviderInfo};
 use crate::gpu;
-use crate::runtime::{awaitable, block_on, refuse_after_fork, twins};
+use crate::runtime::{Halt, awaitable, block_on, refuse_after_fork, twins};
 use crate::value::value_class;
 
 /// A loaded libfabric.
@@ -266,17 +266,17 @@ pub(crate) async fn on_thread<T: Send + 'static>(
     on_thread_until(Arc::default(), probe).await
 }
 
-/// Does the same, until this flag is set.
+/// Does the same, until it is asked to end.
 pub(crate) async fn on_thread_until<T: Send + 'static>(
-    stop: Arc<AtomicBool>,
+    halt: Arc<Halt>,
     probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<T> + Send + 'static,
 ) -> PyResult<T> {
-    let _stop_on_drop = StopOnDrop(stop.clone());
-    let call = Call::begin(Stop::Flag(stop.clone()))?;
+    let _stop_on_drop = StopOnDrop(halt.flag.clone());
+    let call = Call::begin(Stop::Flag(halt.flag.clone()))?;
     let thread = tokio::task::spawn_blocking(move || {
         call.carry(|| {
-            let hook = || stop.load(Ordering::Relaxed);
-            probe(fabric::Interrupt::new(&hook))
+            let hook = || halt.flag.load(Ordering::Relaxed);
+            probe(fabric::Interrupt::new(&hook).by(&halt.signal))
         })
     });
     match thread.await {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use efa_fabric::probe::Signal;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3_async_runtimes::tokio::get_runtime;
 use tokio::sync::Notify;
@@ -51,9 +52,40 @@ where
     })
 }
 
-/// As [`block_on`], for work on a thread that looks at this flag and takes its leave of others when
-/// it is set: Ctrl-C sets it, and the work gets a moment. A second Ctrl-C does not wait.
-pub(crate) fn block_on_until<F, T>(py: Python<'_>, stop: Arc<AtomicBool>, work: F) -> PyResult<T>
+/// What asks work on a thread to end, and the signal that is the reason.
+#[derive(Default)]
+pub(crate) struct Halt {
+    pub(crate) flag: Arc<AtomicBool>,
+    pub(crate) signal: OnceLock<Signal>,
+}
+
+impl Halt {
+    /// Asks for the end because of what a signal's handler raised.
+    fn ask(&self, raised: &PyErr) {
+        // There may have been another one before.
+        let _ = signal_of(raised).map(|signal| self.signal.set(signal));
+        self.flag.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The signal whose handler raised this, where that is known: `efa_sdk.command_line.Terminated` names
+/// its own.
+fn signal_of(raised: &PyErr) -> Option<Signal> {
+    Python::attach(|py| {
+        let name = raised.value(py).getattr("signal_name");
+        match name.and_then(|name| name.extract::<String>()).as_deref() {
+            Ok("SIGTERM") => Some(Signal::Term),
+            Ok(_) => None,
+            Err(_) => raised
+                .is_instance_of::<PyKeyboardInterrupt>(py)
+                .then_some(Signal::Int),
+        }
+    })
+}
+
+/// As [`block_on`], for work on a thread that looks whether it should end, and then takes its leave of
+/// others: Ctrl-C asks for that, and the work gets a moment. A second Ctrl-C does not wait.
+pub(crate) fn block_on_until<F, T>(py: Python<'_>, halt: Arc<Halt>, work: F) -> PyResult<T>
 where
     F: Future<Output = PyResult<T>> + Send,
     T: Send,
@@ -64,7 +96,7 @@ where
             result = &mut work => return result,
             interrupt = ctrl_c() => interrupt,
         };
-        stop.store(true, Ordering::Relaxed);
+        halt.ask(&interrupt);
         tokio::select! {
             _ = &mut work => Err(interrupt),
             again = ctrl_c() => Err(again),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use efa_fabric as fabric;
 use fabric::survey as core;
@@ -15,7 +14,7 @@ use crate::errors;
 use crate::exchange::Exchange;
 use crate::fabric::{Library, library, on_thread, on_thread_until};
 use crate::pair_options::PairOptions;
-use crate::runtime::{awaitable, block_on, block_on_until};
+use crate::runtime::{Halt, awaitable, block_on, block_on_until};
 use crate::survey_flows::{SurveyFlowSights, SurveyFlowTask};
 use crate::survey_options::{SurveyOptions, chosen_options};
 use crate::survey_report::{SurveyNode, SurveyReport, SurveySummary};
@@ -384,14 +383,14 @@ struct RankCall {
 fn rank_call(
     call: RankCall,
     given: Option<&Library>,
-    stop: Arc<AtomicBool>,
+    halt: Arc<Halt>,
 ) -> PyResult<impl Future<Output = PyResult<Surveyed>> + Send + use<>> {
     let library = library(given)?;
     let mut exchange = call.exchange.open()?;
     let (name, rank, world_size, options) = (call.name, call.rank, call.world_size, call.options);
     let progress = call.progress;
     Ok(async move {
-        let report = on_thread_until(stop, move |interrupt| {
+        let report = on_thread_until(halt, move |interrupt| {
             let meeting = runs::Rendezvous {
                 exchange: exchange.as_mut(),
                 rank,
@@ -486,8 +485,8 @@ pub(crate) fn run_rank(
         options,
         progress: progress.map(|callback| callback.0),
     };
-    let stop = Arc::<AtomicBool>::default();
-    block_on_until(py, stop.clone(), rank_call(call, library, stop)?)
+    let halt = Arc::<Halt>::default();
+    block_on_until(py, halt.clone(), rank_call(call, library, halt)?)
 }
 
 /// Does the same as `run_rank`, as an awaitable.

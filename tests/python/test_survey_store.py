@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import pickle
 import signal
@@ -392,17 +393,18 @@ def test_launchers(environ: dict[str, str], expected: tuple[int | None, int | No
 
 
 class Interrupting:
-    """An exchange on which Ctrl-C is pressed when this rank asks for its first task."""
+    """An exchange on which a signal comes when this rank asks for its first task."""
 
-    def __init__(self) -> None:
-        self.keys: list[str] = []
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+        self.values: dict[str, bytes] = {}
 
     def put(self, key: str, value: bytes) -> None:
-        self.keys.append(key)
+        self.values[key.partition("-")[0]] = value
 
     def take(self, key: str) -> bytes | None:
-        if not any("left-early" in key for key in self.keys):
-            signal.raise_signal(signal.SIGINT)
+        if "s/left" not in self.values:
+            signal.raise_signal(self.number)
         return None
 
 
@@ -442,11 +444,15 @@ def test_a_second_process_of_a_rank_is_known_by_the_type_of_the_error(
     assert caught.value.code == code
 
 
-def test_a_rank_that_is_interrupted_takes_its_leave() -> None:
-    exchange = Interrupting()
-    with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rank_that_is_interrupted_takes_its_leave_and_names_the_signal(
+    number: signal.Signals,
+) -> None:
+    exchange = Interrupting(number)
+    with pytest.raises(KeyboardInterrupt), command_line.terminable():
         survey.run_rank(exchange, "s", survey.SurveyNode("n"), PAIR, rank=1, world_size=2)
-    assert [key.partition("-")[0] for key in exchange.keys] == ["s/hello/1", "s/left"]
+    assert list(exchange.values) == ["s/hello/1", "s/left"]
+    assert json.loads(exchange.values["s/left"]) == {"signal": number.name}
 
 
 def test_sigterm_raises_only_meanwhile() -> None:

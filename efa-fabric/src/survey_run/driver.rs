@@ -11,6 +11,7 @@ use super::progress::Progress;
 use super::report::{Report, VERSION};
 use super::state::NodeState;
 use crate::error::{Code, Error, Result};
+use crate::probe::Signal;
 use crate::survey::{
     Conclusion, Failure, FailurePhase, Observations, Options, Outcome, PairObservation, Plan, Round,
 };
@@ -140,10 +141,16 @@ impl Survey {
         }
     }
 
-    /// States that the process of a node was asked to end, which is nothing against the node.
-    pub(super) fn interrupted(&mut self, node: usize) {
-        let why = "its process was interrupted, as by Ctrl-C or its scheduler; survey again";
-        self.absent(node, Code::Interrupted.as_str(), why.to_owned());
+    /// States that the process of a node was asked to end, by this signal where it is known, which is
+    /// nothing against the node.
+    pub(super) fn interrupted(&mut self, node: usize, by: Option<Signal>) {
+        let by = match by {
+            Some(Signal::Int) => " (SIGINT, as by Ctrl-C)",
+            Some(Signal::Term) => " (SIGTERM, as by its scheduler)",
+            None => ", as by Ctrl-C or its scheduler",
+        };
+        let why = format!("its process was interrupted{by}; survey again");
+        self.absent(node, Code::Interrupted.as_str(), why);
     }
 
     fn lose(&mut self, node: usize, after_s: f64) {
@@ -302,7 +309,10 @@ impl Survey {
                     }
                 }
                 Some(sight) if sight.is_interrupted() => {
-                    self.interrupted(*node);
+                    // A driver may know by which signal.
+                    if self.answers(*node) {
+                        self.interrupted(*node, None);
+                    }
                     gone.push(*node);
                 }
                 Some(sight) => {

@@ -148,6 +148,7 @@ mod tests {
     use super::super::pair::Sight;
     use super::super::report::Cell;
     use super::*;
+    use crate::probe::Signal;
     use crate::survey::{FailurePhase, Measured, Observations, Options, Outcome};
 
     type Sights = (Option<Sight>, Option<Sight>);
@@ -413,6 +414,18 @@ mod tests {
         );
         let said = "n3 left the survey: its process was interrupted";
         assert!(report.to_string().contains(said), "{report}");
+        // A signal that is known is named, whatever the node's sight is then.
+        for (signal, said) in [(Signal::Int, "(SIGINT, as"), (Signal::Term, "(SIGTERM, as")] {
+            let nodes = (0..3).map(|i| Node::new(format!("n{i}"))).collect();
+            let mut survey = Survey::new(nodes, "tcp", Options::default()).unwrap();
+            let pair = survey.next_pairs().unwrap()[0];
+            survey.interrupted(pair.1, Some(signal));
+            let sight = failed(FailurePhase::Join, Code::Interrupted);
+            survey.record(pair, None, sight, 1.0).unwrap();
+            let report = survey.report(1.0);
+            assert!(report.to_string().contains(said), "{report}");
+            assert_eq!(report.drain(), [""; 0]);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::report::{Report, VERSION};
 use super::summary::{Summary, Surveyed};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
-use crate::probe::{Exchange, Interrupt};
+use crate::probe::{Exchange, Interrupt, Signal};
 use crate::survey::{FailurePhase, Options};
 
 mod follower;
@@ -194,8 +194,10 @@ fn task_key(rank: usize, id: &str, number: usize) -> String {
 struct Others {
     /// Who introduced itself too late, or as a rank that another one has.
     late: Vec<(usize, String)>,
-    /// Ranks whose processes left, by number.
+    /// Ranks whose processes left, by number; of another rank than rank 0, itself.
     left: Vec<bool>,
+    /// By which signal, where it is known.
+    signals: BTreeMap<usize, Signal>,
     next_look: Instant,
 }
 
@@ -204,6 +206,7 @@ impl Others {
         Self {
             late: Vec::new(),
             left: vec![false; world_size],
+            signals: BTreeMap::new(),
             next_look: Instant::now(),
         }
     }
@@ -293,6 +296,9 @@ impl Rank<'_> {
                 let why = "the process left".to_owned();
                 sights[rank] = Some(Sight::failed(FailurePhase::Join, code, 0.0, why));
             }
+            let seen = sights.iter().enumerate().skip(1);
+            let seen = seen.filter(|(_, sight)| sight.as_ref().is_some_and(Sight::is_interrupted));
+            self.see_leave(seen.map(|(rank, _)| rank), &mut survey)?;
             for &(a, b) in &pairs {
                 let after_s = began.elapsed().as_secs_f64();
                 let (low, high) = (sights[a].take(), sights[b].take());
@@ -359,6 +365,8 @@ impl Rank<'_> {
         for rank in left {
             sights.insert(rank, FlowSights::failed(Code::Interrupted.as_str()));
         }
+        let seen = sights.iter().filter(|(_, sight)| sight.is_interrupted());
+        self.see_leave(seen.map(|(&rank, _)| rank), survey)?;
         survey.record_flows(sights, began.elapsed().as_secs_f64())
     }
 

@@ -101,6 +101,9 @@ def is_terminal() -> bool:
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: the process ends as after Ctrl-C."""
 
+    #: What other ranks of a survey are told.
+    signal_name = "SIGTERM"
+
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:

@@ -97,8 +97,8 @@ impl Survey {
         let step = step.clone();
         let members: BTreeSet<usize> = step.flows.iter().flat_map(|&(a, b)| [a, b]).collect();
         for (&node, sight) in &sights {
-            if sight.is_interrupted() {
-                self.interrupted(node);
+            if sight.is_interrupted() && self.answers(node) {
+                self.interrupted(node, None);
             }
         }
         let silent = |node: &&usize| !sights.contains_key(*node);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::others::{farewell_key, left_key, two_of};
+use super::others::{Left, farewell_key, left_key, two_of};
 use super::{Hello, Rank, Task, task_key};
 use crate::error::{Code, Error, Result};
 use crate::probe::KeyInUse;
@@ -88,12 +88,12 @@ impl Rank<'_> {
                         let phase = FailurePhase::Join;
                         Sight::failed(phase, code, 0.0, error.to_string())
                     };
-                    self.answer(&key, sight, failed)?;
+                    self.answer(id, &key, sight, failed)?;
                 }
                 Task::Flows(task) => {
                     let sights = self.flows(&task);
                     let failed = |error: &Error| FlowSights::failed(error.code().as_str());
-                    self.answer(&key, sights, failed)?;
+                    self.answer(id, &key, sights, failed)?;
                 }
                 Task::Rest => continue,
                 Task::Over(summary) => return Ok(summary),
@@ -107,9 +107,11 @@ impl Rank<'_> {
         }
     }
 
-    /// Leaves what this rank saw for rank 0, also when it was interrupted, which ends it.
+    /// Leaves what this rank saw for rank 0, also when it was interrupted, which ends it: rank 0
+    /// finds by which signal first.
     fn answer<T: Serialize>(
         &mut self,
+        id: &str,
         key: &str,
         seen: Result<T>,
         failed: impl Fn(&Error) -> T,
@@ -117,6 +119,7 @@ impl Rank<'_> {
         match seen {
             Ok(seen) => self.mail.put(key, &seen),
             Err(error) => {
+                self.announce_leave(id);
                 self.mail.put(key, &failed(&error))?;
                 Err(error)
             }
@@ -126,8 +129,7 @@ impl Rank<'_> {
     /// Informs rank 0, as another rank, that this process was asked to end, and the node that it was
     /// to be measured with.
     fn leave(&mut self, id: &str, number: usize) {
-        // Where this cannot be left, rank 0 finds out by its deadline.
-        let _ = self.mail.put(&left_key(self.rank, id), &true);
+        self.announce_leave(id);
         let task = self
             .mail
             .take_lenient::<Task>(&task_key(self.rank, id, number));
@@ -140,6 +142,17 @@ impl Rank<'_> {
                 let _ = self.flows(&task);
             }
             _ => {}
+        }
+    }
+
+    /// States, once, that this process was asked to end, and by which signal.
+    fn announce_leave(&mut self, id: &str) {
+        if !std::mem::replace(&mut self.others.left[self.rank], true) {
+            let left = Left {
+                signal: self.mail.interrupt.signal(),
+            };
+            // Where this cannot be left, rank 0 finds out by its deadline.
+            let _ = self.mail.put(&left_key(self.rank, id), &left);
         }
     }
 

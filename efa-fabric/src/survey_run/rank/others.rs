@@ -3,9 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Hello, Rank, Task, task_key};
 use crate::error::{Code, Error, Result};
-use crate::probe::Interrupt;
+use crate::probe::{Interrupt, Signal};
 use crate::survey_run::driver::Survey;
 
 /// Least time between two looks for others.
@@ -15,6 +17,12 @@ const PART_OF_TIME: u32 = 20;
 /// How long rank 0 waits until those know why it ends that have no report. A rank that waits
 /// for a task looks every 20 ms; one that measures is not waited for.
 const FAREWELL: Duration = Duration::from_secs(4);
+
+/// What a rank leaves whose process was asked to end.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Left {
+    pub(super) signal: Option<Signal>,
+}
 
 pub(super) fn two_of(rank: usize) -> Error {
     Error::new(
@@ -47,15 +55,37 @@ impl Rank<'_> {
         }
         self.check_for_twins()?;
         for rank in 1..self.world_size {
-            let id = &self.ids[rank];
-            if id.is_empty() || self.others.left[rank] {
-                continue;
-            }
-            let key = left_key(rank, id);
-            self.others.left[rank] = self.mail.take_bytes(&key)?.is_some();
+            self.look_whether_left(rank)?;
         }
         let now = Instant::now();
         self.others.next_look = now + LOOK.max((now - began) * PART_OF_TIME);
+        Ok(())
+    }
+
+    /// Takes these ranks out of the survey, which report that they were interrupted, with the signal.
+    pub(super) fn see_leave(
+        &mut self,
+        ranks: impl Iterator<Item = usize>,
+        survey: &mut Survey,
+    ) -> Result<()> {
+        for rank in ranks {
+            self.look_whether_left(rank)?;
+        }
+        self.take_leavers_out(survey);
+        Ok(())
+    }
+
+    /// Looks whether the process of a rank was asked to end, and by which signal.
+    pub(super) fn look_whether_left(&mut self, rank: usize) -> Result<()> {
+        let id = &self.ids[rank];
+        if id.is_empty() || self.others.left[rank] {
+            return Ok(());
+        }
+        if let Some(bytes) = self.mail.take_bytes(&left_key(rank, id))? {
+            self.others.left[rank] = true;
+            let left = serde_json::from_slice::<Left>(&bytes).unwrap_or_default();
+            self.others.signals.extend(left.signal.map(|by| (rank, by)));
+        }
         Ok(())
     }
 
@@ -72,7 +102,7 @@ impl Rank<'_> {
     pub(super) fn take_leavers_out(&self, survey: &mut Survey) {
         for rank in (1..self.world_size).filter(|&rank| self.has_left(rank)) {
             if survey.answers(rank) {
-                survey.interrupted(rank);
+                survey.interrupted(rank, self.others.signals.get(&rank).copied());
             }
         }
     }
