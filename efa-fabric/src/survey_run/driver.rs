@@ -43,6 +43,8 @@ pub struct Survey {
     pairs: usize,
     failed: usize,
     silent: BTreeSet<usize>,
+    /// Those of which the plan was notified.
+    notified: BTreeSet<usize>,
     /// Answers that each node missed when it was asked first.
     misses: Vec<usize>,
     /// Pairs of the round to measure once more.
@@ -101,6 +103,7 @@ impl Survey {
             pairs: 0,
             failed: 0,
             silent: BTreeSet::new(),
+            notified: BTreeSet::new(),
             over: false,
         })
     }
@@ -190,7 +193,7 @@ impl Survey {
         self.attempt = 0;
         loop {
             let ahead = self.ahead.take();
-            let Some(round) = ahead.unwrap_or_else(|| self.plan.next(&self.observations)) else {
+            let Some(round) = ahead.unwrap_or_else(|| self.following()) else {
                 (self.over, self.round) = (true, None);
                 return None;
             };
@@ -207,6 +210,16 @@ impl Survey {
             if !open.is_empty() {
                 return Some(open);
             }
+        }
+    }
+
+    /// The next round of the plan: none where fewer than two nodes answer, which all rounds of a large
+    /// cluster would take long to find.
+    fn following(&mut self) -> Option<Round> {
+        let answering = self.nodes.len() - self.silent.len();
+        match answering < 2 && self.notified.len() == self.silent.len() {
+            true => None,
+            false => self.plan.next(&self.observations),
         }
     }
 
@@ -274,14 +287,9 @@ impl Survey {
     /// A pair with a lost node: the plan is notified once of each such node, and nothing is
     /// measured.
     fn leave_out(&mut self, (a, b): (usize, usize)) {
-        let notified = |node: usize| {
-            self.observations.as_slice().iter().any(
-                |o| matches!(&o.outcome, Outcome::Failed(failure) if failure.silent == Some(node)),
-            )
-        };
         if [a, b]
             .into_iter()
-            .any(|node| !self.answers(node) && !notified(node))
+            .any(|node| !self.answers(node) && !self.notified.contains(&node))
         {
             self.settle((a, b), None, None, 0.0);
         }
@@ -359,6 +367,7 @@ impl Survey {
                 _ => (FailurePhase::Join, Code::Deadline.as_str()),
             };
             let failure = Failure::new(phase, code, after_s).with_silent(node);
+            self.notified.insert(node);
             seen.push(PairObservation::failed(a, b, None, &round, failure));
         }
         let is_failed = |o: &PairObservation| matches!(o.outcome, Outcome::Failed(_));
@@ -376,7 +385,7 @@ impl Survey {
         if self.open.is_empty() && self.again.is_empty() {
             self.rounds += 1;
             // What is left to do depends on what was seen: asked now, progress can state it.
-            self.ahead = Some(self.plan.next(&self.observations));
+            self.ahead = Some(self.following());
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is concluded of a survey, in view of what became of its nodes: by whoever drives it, and by
 //! whoever reads its report, which is not believed.
 
+use std::collections::BTreeSet;
+
 use super::node::Node;
 use super::report::{Report, VERSION};
 use super::state::NodeState;
@@ -20,24 +22,22 @@ pub(super) fn judge(
     observations: &Observations,
 ) -> Conclusion {
     excuse_mismatches(&mut conclusion, observations);
-    for (node, of) in nodes.iter().enumerate() {
-        let is_to_blame = match of.state {
-            NodeState::Joined | NodeState::Measured => continue,
-            NodeState::Lost { together, .. } => !together,
-            NodeState::Absent { .. } => false,
-        };
-        conclusion.verdicts.retain(|verdict| match verdict.subject {
-            Subject::Link { a, b } => a != node && b != node,
-            Subject::Node { node: of } | Subject::Rail { node: of, .. } => {
-                is_to_blame || of != node
-            }
-            _ => true,
-        });
-        if !is_to_blame {
-            conclusion.drain.retain(|&drained| drained != node);
-            continue;
-        }
-        conclusion.drain.push(node);
+    let is_to_blame = |node: usize| match nodes[node].state {
+        NodeState::Joined | NodeState::Measured => None,
+        NodeState::Lost { together, .. } => Some(!together),
+        NodeState::Absent { .. } => Some(false),
+    };
+    conclusion.verdicts.retain(|verdict| match verdict.subject {
+        Subject::Link { a, b } => is_to_blame(a).or(is_to_blame(b)).is_none(),
+        Subject::Node { node } | Subject::Rail { node, .. } => is_to_blame(node) != Some(false),
+        _ => true,
+    });
+    let of_drain = conclusion.drain.iter().copied();
+    let mut drain: BTreeSet<usize> = of_drain
+        .filter(|&n| is_to_blame(n) != Some(false))
+        .collect();
+    for node in (0..nodes.len()).filter(|&node| is_to_blame(node) == Some(true)) {
+        drain.insert(node);
         let of_node = Subject::Node { node };
         let known = |v: &Verdict| (v.subject, v.kind) == (of_node, VerdictKind::Unreachable);
         if !conclusion.verdicts.iter().any(known) {
@@ -54,8 +54,7 @@ pub(super) fn judge(
             conclusion.verdicts.insert(0, verdict);
         }
     }
-    conclusion.drain.sort_unstable();
-    conclusion.drain.dedup();
+    conclusion.drain = drain.into_iter().collect();
     conclusion
 }
 

@@ -233,7 +233,10 @@ impl Rank<'_> {
         let notified: Vec<usize> = notified.collect();
         match &result {
             Ok(report) => {
-                let summaries = report.summaries_by_node();
+                let summaries = match notified.is_empty() {
+                    true => Vec::new(),
+                    false => report.summaries_by_node(),
+                };
                 for rank in notified {
                     let summary = Box::new(summaries[rank].clone());
                     self.send(rank, tasks[rank], Task::Over(summary))?;

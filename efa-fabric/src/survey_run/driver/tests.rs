@@ -339,3 +339,26 @@ fn a_round_that_ends_without_its_second_attempts_counts_once() {
     let after = survey.progress(1.0);
     assert_eq!((after.rounds, after.over), (1, true));
 }
+
+#[test]
+fn a_survey_with_nobody_to_measure_with_ends_at_once_and_names_all_that_are_absent() {
+    for count in [2, 3, 6, 7, 500] {
+        let mut survey = survey(count, Mode::Full);
+        for node in 1..count {
+            survey.absent(node, "fabric.deadline", "it never joined".to_owned());
+        }
+        assert_eq!(survey.next_pairs(), None);
+        // With an odd number of nodes, one of them is in no pair of the first round.
+        assert!(survey.progress(1.0).rounds <= 2, "{count}");
+        assert_eq!(survey.notified.len(), count - 1);
+        let report = survey.report(1.0);
+        assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+        assert_eq!(
+            (report.absent().len(), report.drain().len()),
+            (count - 1, 0)
+        );
+        assert!(!report.partial);
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    }
+}
