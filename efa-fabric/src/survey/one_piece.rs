@@ -51,7 +51,7 @@ impl OnePiece {
     }
 }
 
-/// The chance that so many of all are next to each other.
+/// The chance that this many of all are next to each other.
 fn chance_of_one_piece(count: usize, all: usize) -> f64 {
     let places = (all - count + 1) as f64;
     let ways = (0..count).map(|i| (all - i) as f64 / (i + 1) as f64);
