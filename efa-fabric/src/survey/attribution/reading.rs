@@ -19,6 +19,8 @@ const FEW_NODES: usize = 16;
 /// The same of latency, by this multiple of it.
 const SOME_NODES: usize = 48;
 const MORE: f64 = 1.5;
+/// Below this many nodes, the noise of latency is that of all values, outliers included.
+const VERY_FEW_NODES: usize = 8;
 /// One of this many nodes may differ in its two directions for a reason other than noise.
 const UNEVEN: usize = 4;
 /// Small tables are corrected by this much at most.
@@ -184,6 +186,11 @@ fn channel(
     // Of a small table the fit explains much of the noise: both directions of a pair tell it too.
     if live < FEW_NODES {
         noise = noise.max(noise_of_directions(&pairs) / freedom);
+    }
+    // Of very few nodes it explains more than half of the latencies: the median of what is left is luck.
+    if live < VERY_FEW_NODES && quantity == Quantity::Latency {
+        let squares = cells.iter().map(|c| fit.residual(c).powi(2));
+        noise = noise.max((squares.sum::<f64>() / cells.len() as f64).sqrt());
     }
     // The spread of few effects is itself hardly known; then what the noise explains is better.
     let explained = |counts: &[usize]| {
