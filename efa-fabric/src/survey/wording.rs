@@ -51,7 +51,7 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
     let e = &verdict.evidence;
     match verdict.kind {
         VerdictKind::Unreachable => unreachable(verdict, &subject),
-        VerdictKind::Unstable => unstable(e, &subject),
+        VerdictKind::Unstable => unstable(e, &subject, &name_in(names)),
         VerdictKind::Populations => populations(e, &name_in(names)),
         VerdictKind::Structure => structure(e),
         VerdictKind::RatesDiffer => few::rates_differ(e, &name_in(names)),
@@ -117,6 +117,9 @@ pub(crate) fn brief(verdict: &Verdict, names: &[String]) -> String {
         (VerdictKind::Contention, _) => format!("{subject} is slower only when concurrent"),
         (VerdictKind::Unstable, _) if e.failed_in.is_some() => {
             format!("{subject} failed for some rounds, and works since")
+        }
+        (VerdictKind::Unstable, _) if !e.nodes.is_empty() => {
+            format!("{subject}, with which others stop answering")
         }
         (VerdictKind::Unstable, _) => format!("{subject} is unstable"),
         (VerdictKind::UnevenRail, _) => match e.rail {
@@ -357,7 +360,15 @@ fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
     )
 }
 
-fn unstable(e: &Evidence, subject: &str) -> String {
+fn unstable(e: &Evidence, subject: &str, name: &impl Fn(usize) -> String) -> String {
+    if !e.nodes.is_empty() {
+        let silenced: Vec<String> = e.nodes.iter().map(|&node| name(node)).collect();
+        return format!(
+            "{subject} answers, but {} stopped answering while they were measured with it: {}",
+            counted(silenced.len(), "node"),
+            listed(&silenced)
+        );
+    }
     let tried = counted(e.tried, "measurement");
     if let Some([first, last]) = e.failed_in {
         return format!(

@@ -1,7 +1,7 @@
 //! What is concluded of a survey, in view of what became of its nodes: by whoever drives it, and by
 //! whoever reads its report, which is not believed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::Node;
 use super::report::{Report, VERSION};
@@ -11,6 +11,9 @@ use crate::survey::{
     Conclusion, Confidence, Evidence, Observations, Outcome, PairObservation, Severity, Subject,
     Verdict, VerdictKind, conclude,
 };
+
+/// Nodes that stopped answering while they were measured with the same one: of two it may be luck.
+const LEAST_SILENCED: usize = 3;
 
 /// What the observations state in view of the nodes. A node that stopped answering reached others
 /// before, so that the observations alone blame its last link; here it is known to be the node.
@@ -22,9 +25,12 @@ pub(super) fn judge(
     observations: &Observations,
 ) -> Conclusion {
     excuse_mismatches(&mut conclusion, observations);
+    let silencing = silencing(nodes);
     let is_to_blame = |node: usize| match nodes[node].state {
         NodeState::Joined | NodeState::Measured => None,
-        NodeState::Lost { together, .. } => Some(!together),
+        NodeState::Lost {
+            together, partner, ..
+        } => Some(!together && partner.is_none_or(|partner| !silencing.contains_key(&partner))),
         NodeState::Absent { .. } => Some(false),
     };
     conclusion.verdicts.retain(|verdict| match verdict.subject {
@@ -54,8 +60,39 @@ pub(super) fn judge(
             conclusion.verdicts.insert(0, verdict);
         }
     }
+    for (node, lost) in silencing {
+        drain.insert(node);
+        let evidence = Evidence {
+            nodes: lost,
+            code: Some(Code::Deadline.as_str().to_owned()),
+            ..Evidence::default()
+        };
+        let (kind, severity) = (VerdictKind::Unstable, Severity::Fault);
+        let of_node = Subject::Node { node };
+        let verdict = Verdict::new(of_node, kind, severity, Confidence::Medium, evidence);
+        conclusion.verdicts.insert(0, verdict);
+    }
     conclusion.drain = drain.into_iter().collect();
     conclusion
+}
+
+/// Nodes that answer, with those that stopped answering while they were measured with them: several have
+/// that node in common.
+fn silencing(nodes: &[Node]) -> BTreeMap<usize, Vec<usize>> {
+    let mut silencing: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (lost, node) in nodes.iter().enumerate() {
+        if let NodeState::Lost {
+            partner: Some(partner),
+            together: false,
+            ..
+        } = node.state
+        {
+            silencing.entry(partner).or_default().push(lost);
+        }
+    }
+    let is_lost = |node: usize| matches!(nodes[node].state, NodeState::Lost { .. });
+    silencing.retain(|&node, lost| lost.len() >= LEAST_SILENCED && !is_lost(node));
+    silencing
 }
 
 /// Takes what is reported against nodes and links out whose every failure is a mismatch of set-ups.

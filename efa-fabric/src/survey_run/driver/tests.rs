@@ -141,6 +141,43 @@ fn a_node_that_stops_answering_is_blamed_and_not_its_link() {
 }
 
 #[test]
+fn a_node_with_which_all_others_stop_answering_is_taken_out_and_not_they() {
+    for mode in [Mode::Full, Mode::Sampled] {
+        let mut survey = survey(8, mode);
+        while let Some(pairs) = survey.next_pairs() {
+            for (a, b) in pairs {
+                let of = |node: usize| {
+                    if a != 3 && b != 3 || node == 3 {
+                        good(100.0)
+                    } else {
+                        None
+                    }
+                };
+                survey.record((a, b), of(a), of(b), 8.0).unwrap();
+            }
+        }
+        let report = survey.report(1.0);
+        assert_eq!(report.drain(), ["n3"], "{report}");
+        let findings = report.findings();
+        let said = "nodes stopped answering while they were measured with it: n";
+        assert!(findings[0].starts_with("n3 answers, but "), "{report}");
+        assert!(findings[0].contains(said), "{report}");
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    }
+    // Two may be luck.
+    let mut survey = survey(4, Mode::Full);
+    while let Some(pairs) = survey.next_pairs() {
+        for (a, b) in pairs {
+            let is_lost = |node: usize| (a == 3 || b == 3) && node < 2;
+            let of = |node: usize| if is_lost(node) { None } else { good(100.0) };
+            survey.record((a, b), of(a), of(b), 8.0).unwrap();
+        }
+    }
+    assert_eq!(survey.report(1.0).drain(), ["n0", "n1"]);
+}
+
+#[test]
 fn the_side_that_knows_more_is_believed() {
     let cause = bad(Code::ProviderNotFound);
     for (low, high) in [
