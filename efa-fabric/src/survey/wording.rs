@@ -53,7 +53,7 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         VerdictKind::Unreachable => unreachable(verdict, &subject),
         VerdictKind::Unstable => unstable(e, &subject, &name_in(names)),
         VerdictKind::Populations => populations(e, &name_in(names)),
-        VerdictKind::Structure => structure(e),
+        VerdictKind::Structure => structure(e, &name_in(names)),
         VerdictKind::RatesDiffer => few::rates_differ(e, &name_in(names)),
         VerdictKind::UnevenRail => few::uneven_rail(e),
         VerdictKind::Partition => partition::apart(e, &name_in(names)),
@@ -418,15 +418,23 @@ fn populations(e: &Evidence, name: &impl Fn(usize) -> String) -> String {
     )
 }
 
-fn structure(e: &Evidence) -> String {
+fn structure(e: &Evidence, name: &impl Fn(usize) -> String) -> String {
     let cause = "paths or network nodes share capacity; labels of network nodes show more";
     let (count, all) = (e.failed, e.tried);
     match (e.value, e.typical, e.slow_value) {
-        (Some(lower), Some(higher), None) => format!(
-            "{count} of {all} pairs reach {} Gbit/s where the others reach {} Gbit/s, which no node explains: {cause}",
-            digits(lower),
-            digits(higher)
-        ),
+        (Some(lower), Some(higher), None) => {
+            let nodes: Vec<String> = e.nodes.iter().map(|&node| name(node)).collect();
+            let between = match nodes.is_empty() {
+                true => String::new(),
+                false => format!(", mostly those between {} and the others", listed(&nodes)),
+            };
+            format!(
+                "{count} of {all} pairs reach {} Gbit/s where the others reach {} Gbit/s{between}, which no single \
+                 node explains: {cause}",
+                digits(lower),
+                digits(higher)
+            )
+        }
         (_, Some(typical), Some(worst)) => format!(
             "{count} of {all} pairs are slower than their nodes explain, down to {} Gbit/s where {} are typical; too many for faults of single links: {cause}",
             digits(worst),

@@ -35,8 +35,9 @@ pub(crate) struct Channel {
     /// Groups and paths between them that are slower than the others as a whole; taken out of the
     /// measurements.
     pub(crate) by_group: ByGroup,
-    /// Whether leaves without labels were found; their difference is taken out of the measurements.
-    pub(super) has_leaves: bool,
+    /// The leaf of each node, where leaves without labels were found: their difference is taken out of
+    /// the measurements.
+    pub(super) leaves: Option<Vec<usize>>,
 }
 
 /// Both directions of one measurement, as logarithms; NaN where not measured.
@@ -164,13 +165,40 @@ impl Channel {
 
     /// Whether the difference of leaves without labels was taken out of the measurements.
     pub(crate) fn has_leaves(&self) -> bool {
-        self.has_leaves
+        self.leaves.is_some()
+    }
+
+    /// The nodes that are not in the largest of the leaves that were found without labels, where that
+    /// one has most nodes; else none.
+    pub(crate) fn apart_from_most(&self) -> Vec<usize> {
+        let Some(leaves) = &self.leaves else {
+            return Vec::new();
+        };
+        let nodes = (0..leaves.len()).filter(|&node| self.fit.tx[node].is_finite());
+        let in_leaf = |leaf: usize| {
+            nodes
+                .clone()
+                .filter(move |&node| leaves[node] == leaf)
+                .count()
+        };
+        let largest = nodes
+            .clone()
+            .map(|node| leaves[node])
+            .max_by_key(|&leaf| in_leaf(leaf));
+        let apart: Vec<usize> = nodes
+            .clone()
+            .filter(|&node| Some(leaves[node]) != largest)
+            .collect();
+        match 2 * apart.len() < nodes.count() {
+            true => apart,
+            false => Vec::new(),
+        }
     }
 
     /// The pairs; what leaves without labels differ by is a level of them all the same.
     pub(super) fn pairs_with_levels(&self) -> Vec<Both> {
         let mut pairs = self.pairs.clone();
-        for both in pairs.iter_mut().filter(|_| self.has_leaves) {
+        for both in pairs.iter_mut().filter(|_| self.leaves.is_some()) {
             both.put_back();
         }
         pairs

@@ -12,7 +12,8 @@ use crate::median::median;
 
 /// A group is compared with others from this many groups on: of two, neither is to blame.
 const LEAST_GROUPS: usize = 3;
-/// A group has at least this many nodes; of a smaller one, a node may be to blame.
+/// A group has at least this many nodes, or two that are fast with each other: of a smaller one, a node
+/// may be to blame.
 const LEAST_NODES: usize = 3;
 /// This share of a slow group's nodes is slow.
 const MOST_OF_ALL: f64 = 0.75;
@@ -172,7 +173,11 @@ impl<'a> Groups<'a> {
             for (group, &effect) in effects.iter().enumerate() {
                 let is_new = slow.iter().all(|&(other, ..)| other != group);
                 let is_low = effect <= claim && effect <= -CLEAR * scale;
-                if !is_new || !is_low || !across.is_all_slow(group, direction, effect) {
+                if !is_new
+                    || !is_low
+                    || !self.is_group(group, across.fit.center + effect / 2.0, ways)
+                    || !across.is_all_slow(group, direction, effect)
+                {
                     continue;
                 }
                 // Slow in one direction, the median of both is no rate of anything; slow in both,
@@ -210,6 +215,21 @@ impl<'a> Groups<'a> {
         });
         // Between slow groups only, nothing is left to compare with.
         said.filter(|group| !group.others.is_empty()).collect()
+    }
+
+    /// Whether its nodes are enough to be called a group: two only where they are faster than this with each
+    /// other (logarithm).
+    fn is_group(&self, group: usize, slow: f64, ways: &[Cell]) -> bool {
+        let inside = ways
+            .iter()
+            .filter(|way| (self.of[way.from], self.of[way.to]) == (group, group));
+        let mut inside: Vec<f64> = inside.map(|way| way.value).collect();
+        let is_fast = median(&mut inside).is_some_and(|value| value > slow);
+        match self.nodes(group).len() {
+            0 | 1 => false,
+            2 => is_fast,
+            count => count >= LEAST_NODES,
+        }
     }
 
     /// The rates inside and across groups, without what is slow of them.
@@ -340,10 +360,11 @@ impl<'a> Across<'a> {
                 .filter_map(|left| is_low(left).then_some(()))
                 .count() as f64
         };
-        let (nodes, others) = (self.groups.nodes(group).len(), of_others.len() as f64);
-        nodes >= LEAST_NODES
-            && low(of_nodes) >= MOST_OF_ALL * nodes as f64
-            && low(of_others) >= MOST_OF_OTHERS * others
+        let (nodes, others) = (
+            self.groups.nodes(group).len() as f64,
+            of_others.len() as f64,
+        );
+        low(of_nodes) >= MOST_OF_ALL * nodes && low(of_others) >= MOST_OF_OTHERS * others
     }
 }
 

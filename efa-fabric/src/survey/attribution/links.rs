@@ -211,7 +211,7 @@ impl LinkTest<'_> {
                 let measured = || {
                     let compared = self.channel.compare_link(pair, direction);
                     compared
-                        .is_none_or(|c| c.effect(self.channel.quantity) <= self.claim * MEASURED)
+                        .is_some_and(|c| c.effect(self.channel.quantity) <= self.claim * MEASURED)
                 };
                 let below = |errors: f64| fresh.1 == 0 || fresh.0 <= -errors * error;
                 match self.pass {

@@ -74,8 +74,8 @@ impl Channel {
         self.compare(|pair| pair == link, of_nodes, forth)
     }
 
-    /// Compares within the class that most of the subject's measurements have. `forth` states which
-    /// direction of a subject's pair counts; `None` for both.
+    /// Compares within the class that most of the subject's measurements have, or where no other has it,
+    /// with those of any. `forth` states which direction of a subject's pair counts; `None` for both.
     fn compare(
         &self,
         own: impl Fn(Pair) -> bool,
@@ -91,13 +91,22 @@ impl Channel {
             .max_by_key(|&(class, count)| (count, std::cmp::Reverse(class)))?
             .0;
         let mut mine = Vec::new();
-        let mut theirs = Vec::new();
-        for both in self.pairs.iter().filter(|both| both.class == class) {
-            if own(both.pair) {
+        let (mut theirs, mut of_any) = (Vec::new(), Vec::new());
+        for both in &self.pairs {
+            let is_of_class = both.class == class;
+            if is_of_class && own(both.pair) {
                 mine.extend(raw(both, forth(both.pair)).map(|v| self.unlog(v)));
             } else if others(both.pair) {
-                theirs.extend(raw(both, None).map(|v| self.unlog(v)));
+                let all = if is_of_class {
+                    &mut theirs
+                } else {
+                    &mut of_any
+                };
+                all.extend(raw(both, None).map(|v| self.unlog(v)));
             }
+        }
+        if theirs.is_empty() {
+            theirs = of_any;
         }
         let (count, compared) = (mine.len(), theirs.len());
         Some(Compared {

@@ -164,13 +164,13 @@ fn channel(
     let by_group = labels.map_or_else(ByGroup::default, |labels| {
         Groups::new(labels).even_out(claim, is_directed, &mut pairs, &mut alone, fitted)
     });
-    let has_leaves = leaves.is_some() && quantity == Quantity::Bandwidth;
-    if let Some(leaves) = leaves.filter(|_| has_leaves) {
+    let leaves = leaves.filter(|_| quantity == Quantity::Bandwidth);
+    if let Some(leaves) = leaves {
         Groups::unlabeled(leaves.to_vec()).take_out_inside(&mut pairs, &mut alone, fitted);
     }
     let mut fit = fitted(&pairs);
     // Pairs of two levels are no drift, though rounds have more of one or of the other.
-    let has_levels = has_leaves || two_levels(&pairs).is_some();
+    let has_levels = leaves.is_some() || two_levels(&pairs).is_some();
     if !has_levels && drift::even_out(&fit, how.fresh_from, &mut pairs, &mut alone) {
         fit = fitted(&pairs);
     }
@@ -223,7 +223,7 @@ fn channel(
         alone,
         fresh_from: how.fresh_from,
         by_group,
-        has_leaves,
+        leaves: leaves.map(<[usize]>::to_vec),
     })
 }
 

@@ -151,7 +151,8 @@ pub(super) fn many(
     if too_many_slow_links(analysis, &verdicts) {
         join_slow_links(analysis, &mut verdicts);
     } else if let Some(levels) = analysis.levels().filter(|_| !explained) {
-        state_levels(levels, &mut verdicts);
+        let apart = analysis.main().map(Channel::apart_from_most);
+        state_levels(levels, apart.unwrap_or_default(), &mut verdicts);
     }
     for (kind, severity) in [
         (VerdictKind::SeenOnce, Severity::Info),
@@ -207,9 +208,10 @@ fn join_slow_links(analysis: &Analysis, verdicts: &mut Vec<Verdict>) {
     verdicts.push(structure(Severity::Warning, evidence));
 }
 
-/// Replaces the slow links that reach the lower of two levels by a remark on the cluster, unless
-/// a verdict on other than a link has the cause.
-fn state_levels(levels: (f64, f64, usize, usize), verdicts: &mut Vec<Verdict>) {
+/// Replaces the slow links that reach the lower of two levels by a remark on the cluster, a warning if that
+/// is far below the other, unless a verdict on other than a link has the cause. `apart` has the nodes
+/// that have the lower level with most others.
+fn state_levels(levels: (f64, f64, usize, usize), apart: Vec<usize>, verdicts: &mut Vec<Verdict>) {
     let (higher, lower, low, all) = levels;
     // A link that reaches the lower level is one of many.
     verdicts.retain(|v| {
@@ -225,9 +227,14 @@ fn state_levels(levels: (f64, f64, usize, usize), verdicts: &mut Vec<Verdict>) {
             quantity: Some(Quantity::Bandwidth),
             value: Some(lower),
             typical: Some(higher),
+            nodes: apart,
             ..Evidence::default()
         };
-        verdicts.push(structure(Severity::Info, evidence));
+        let severity = match lower / higher < FAR_BELOW {
+            true => Severity::Warning,
+            false => Severity::Info,
+        };
+        verdicts.push(structure(severity, evidence));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Surveys of nodes with labels: what is a group's, what is a path's, and what is the network's.
 
 use super::super::random::Random;
-use super::super::verdict::{Direction, Subject, Verdict, VerdictKind};
+use super::super::verdict::{Direction, Severity, Subject, Verdict, VerdictKind};
 use super::cases::{faults, near, options, said, survey};
 use super::*;
 
@@ -172,5 +172,66 @@ fn two_levels_that_only_the_fit_sees_are_not_stated() {
             let e = &verdict.evidence;
             assert!(e.value.unwrap() < 0.87 * e.typical.unwrap(), "{e:?}");
         }
+    }
+}
+
+#[test]
+fn a_group_of_two_is_named_where_they_are_fast_with_each_other() {
+    for nodes in [16, 33] {
+        let found = of_groups(nodes, 2, Mode::Full, |from, to| {
+            if (from == 0) == (to == 0) {
+                100.0
+            } else {
+                50.0
+            }
+        });
+        let fault = the_fault(&found, Subject::Group { group: 0 });
+        shows(fault, 50.0, 100.0);
+        // Two slow nodes are two slow nodes, whatever their label.
+        let found = of_groups(nodes, 2, Mode::Full, |from, to| {
+            if from == 0 || to == 0 { 50.0 } else { 100.0 }
+        });
+        assert_eq!(found.drain, [0, 1], "{:?}", said(&found));
+    }
+}
+
+#[test]
+fn a_slow_link_that_is_compared_with_nothing_of_its_kind_has_numbers_all_the_same() {
+    for seed in 0..20 {
+        let mut random = Random::new(seed);
+        let with = Options {
+            labels: Some((0..16).map(|node| format!("l{}", node / 4)).collect()),
+            ..options(Mode::Sampled, seed)
+        };
+        let found = survey(16, with, &mut |(a, b), _, _| {
+            near(if a < 4 && b < 4 { 50.0 } else { 100.0 }, &mut random)
+        });
+        for verdict in &found.verdicts {
+            let e = &verdict.evidence;
+            let is_slow = verdict.kind == VerdictKind::SlowBandwidth;
+            let has_numbers = e.value.is_some() && e.typical.is_some() && e.observations > 0;
+            assert!(!is_slow || has_numbers, "{seed} {}", verdict.statement);
+        }
+    }
+}
+
+#[test]
+fn the_nodes_of_a_small_leaf_that_nobody_labeled_are_in_the_sentence() {
+    for (across, severity) in [(50.0, Severity::Info), (10.0, Severity::Warning)] {
+        let mut random = Random::new(3);
+        let found = survey(16, options(Mode::Full, 0), &mut |(a, b), _, _| {
+            let is_inside = (a < 2) == (b < 2);
+            near(if is_inside { 100.0 } else { across }, &mut random)
+        });
+        let [verdict] = &found.verdicts[..] else {
+            panic!("{:?}", said(&found));
+        };
+        assert_eq!(
+            (verdict.kind, verdict.severity),
+            (VerdictKind::Structure, severity)
+        );
+        let nodes =
+            "mostly those between node 0, node 1 and the others, which no single node explains";
+        assert!(verdict.statement.contains(nodes), "{}", verdict.statement);
     }
 }
