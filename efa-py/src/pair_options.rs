@@ -81,10 +81,13 @@ impl PairOptions {
         Self(self.0.clone().with_rails(count))
     }
 
-    /// Returns the same within a round that may take `round_deadline_s` seconds.
+    /// Returns the same within a round that may take `round_deadline_s` seconds. Raises FabricError
+    /// where what is measured does not fit into three quarters of that.
     #[pyo3(signature = (round_deadline_s: "float"))]
     fn within(&self, #[pyo3(from_py_with = given)] round_deadline_s: f64) -> PyResult<Self> {
         let round = seconds("round_deadline_s", round_deadline_s)?;
-        Ok(Self(self.0.clone().within(round)))
+        let options = self.0.clone().within(round);
+        options.check().map_err(errors::exception)?;
+        Ok(Self(options))
     }
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from efa_sdk import __version__
 from efa_sdk import ray as efa_ray
-from efa_sdk.errors import BindingError, NotSurveyedError
+from efa_sdk.errors import ArgumentValueError, BindingError, NotSurveyedError
 
 pytestmark = pytest.mark.unit
 
@@ -113,3 +114,23 @@ def test_many_nodes_are_counted() -> None:
     with pytest.raises(BindingError) as raised:
         greet([RayError(MISSING)] * 20)
     assert "ip-10-0-0-7 and 12 more" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rails": 0}, {"rails": -1}, {"start_deadline_s": -1.0}, {"start_deadline_s": math.nan}],
+)
+def test_values_that_cannot_be_are_refused_by_name_before_anything_starts(
+    wrong: dict[str, Any],
+) -> None:
+    with pytest.raises(ArgumentValueError) as caught:
+        efa_ray.survey(**wrong)
+    assert caught.value.context["argument"] == next(iter(wrong))
+
+
+def test_addresses_of_no_node_are_no_survey_of_nothing() -> None:
+    node = {"Alive": True, "NodeManagerAddress": "10.0.0.1", "NodeID": "a"}
+    ray = SimpleNamespace(nodes=lambda: [node, {**node, "Alive": False, "NodeID": "b"}])
+    assert efa_ray._alive(ray, ["10.0.0.1"]) == [node]
+    with pytest.raises(ArgumentValueError, match=r"NodeManagerAddress of nodes in ray\.nodes"):
+        efa_ray._alive(ray, ["10.9.9.9"])

@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use self::rate::longest_s;
+pub(super) use self::rate::rate;
 use self::set_up::is_of_set_up;
 use self::timed::Timed;
 use super::rails::{self, Part};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
-use crate::probe::{Bandwidth, Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait};
+use crate::probe::{Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait};
 use crate::rails::Rail;
+use crate::survey::wording::digits;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 
+mod rate;
 mod set_up;
 mod timed;
 
@@ -89,7 +93,25 @@ impl PairOptions {
         for test in [Test::Latency, Test::LowToHigh] {
             self.probe(test, self.deadline).check()?;
         }
-        Ok(())
+        self.check_budget()
+    }
+
+    /// Checks that the pair's time is enough for what is measured in it.
+    fn check_budget(&self) -> Result<()> {
+        let whole = self.test_budget.saturating_mul(Test::ALL.len() as u32);
+        if whole < self.deadline {
+            return Ok(());
+        }
+        let message = format!(
+            "latency and the rate in each direction take {} s each, and the pair has {} s for all",
+            digits(self.test_budget.as_secs_f64()),
+            digits(self.deadline.as_secs_f64())
+        );
+        Err(Error::new(Code::InvalidOption, message)
+            .with_cure(
+                "give a smaller test budget, or a longer deadline of the round, of which a pair has three quarters",
+            )
+            .with_context("option", "test_budget"))
     }
 
     /// Returns the same within a round that may take this long: what fails is reported before it is
@@ -464,23 +486,6 @@ fn note(measured: &mut Measured, test: Test, reports: &[&ProbeReport]) {
     });
 }
 
-/// The rate of all that ran at the same time, in Gbit/s; `None` where none was measured.
-pub(super) fn rate(reports: &[&ProbeReport]) -> Option<f64> {
-    let bytes: u64 = bandwidths(reports).map(|bandwidth| bandwidth.bytes).sum();
-    let gbps = bytes as f64 * 8.0 / 1e9 / longest_s(reports);
-    (gbps.is_finite() && gbps > 0.0).then_some(gbps)
-}
-
-fn longest_s(reports: &[&ProbeReport]) -> f64 {
-    let seconds = bandwidths(reports).map(|bandwidth| bandwidth.elapsed_s);
-    seconds.fold(0.0, f64::max)
-}
-
-fn bandwidths<'a>(reports: &'a [&ProbeReport]) -> impl Iterator<Item = &'a Bandwidth> {
-    let rows = reports.iter().filter_map(|report| report.rows.first());
-    rows.filter_map(|row| row.bandwidth.as_ref())
-}
-
 /// The size of the messages that did not pass in the latency test, where smaller ones had. A rate
 /// that is not measured in time shows nothing: it may only be low.
 fn stuck(options: &PairOptions, error: &Error) -> Option<usize> {
@@ -532,6 +537,13 @@ mod tests {
         assert!(options.check().is_ok());
         options.message_bytes = 0;
         assert_eq!(options.check().unwrap_err().code(), Code::BadSize);
+        let mut long = PairOptions::new("tcp");
+        long.test_budget = Duration::from_secs(10);
+        let refused = long.check().unwrap_err();
+        assert_eq!(refused.context_value("option"), Some("test_budget"));
+        long.test_budget = Duration::from_secs(9);
+        assert!(long.check().is_ok());
+        assert!(long.within(Duration::from_secs(36)).check().is_err());
         let nameless = PairOptions::new("").check().unwrap_err();
         assert_eq!(nameless.code(), Code::InvalidOption);
     }

@@ -181,7 +181,8 @@ fn check_call(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
     if options.round_deadline < Duration::from_millis(100) {
         return invalid("round_deadline", "a round takes at least 0.1 s".into());
     }
-    options.pair.check()
+    let pair = options.pair.clone();
+    pair.within(options.round_deadline).check()
 }
 
 /// Each process has keys of its own, so that two of one rank do not take each other's.

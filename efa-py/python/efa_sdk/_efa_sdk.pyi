@@ -4285,7 +4285,8 @@ class PairOptions:
         """
     def within(self, /, round_deadline_s: "float") -> PairOptions:
         """
-        Returns the same within a round that may take `round_deadline_s` seconds.
+        Returns the same within a round that may take `round_deadline_s` seconds. Raises FabricError
+        where what is measured does not fit into three quarters of that.
         """
 
 @final

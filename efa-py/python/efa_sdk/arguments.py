@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from efa_sdk.errors import wrong_type
+from efa_sdk.errors import invalid_value, wrong_type
 
 __all__ = ["typed"]
 
@@ -259,3 +259,15 @@ def _class(name: str, scope: Mapping[str, Any]) -> _Kind | None:
     if found is not None:
         return None
     return _one(words, lambda value: any(base.__name__ == last for base in type(value).__mro__))
+
+
+def require_rails(rails: int | None) -> None:
+    """Refuses a number of rails below 1."""
+    if rails is not None and rails < 1:
+        raise invalid_value("rails", rails, "1 or more", "leave it out for all of each node")
+
+
+def require_seconds(argument: str, seconds: float) -> None:
+    """Refuses seconds below 0, and those that are no number."""
+    if not seconds >= 0:
+        raise invalid_value(argument, seconds, "seconds, from 0")

@@ -37,8 +37,8 @@ from efa_sdk._efa_sdk import _survey_options
 from efa_sdk._ray_node import _Greeting, _Node
 from efa_sdk._ray_relay import DIRECT, Answer, Relays, answer_of
 from efa_sdk.acceptance import AcceptanceReport
-from efa_sdk.arguments import typed
-from efa_sdk.errors import BindingError, EfaError, NotSurveyedError
+from efa_sdk.arguments import require_rails, require_seconds, typed
+from efa_sdk.errors import BindingError, EfaError, NotSurveyedError, invalid_value
 from efa_sdk.fabric import Rail
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
@@ -115,6 +115,8 @@ def survey(
     NotSurveyedError when efa_sdk cannot be imported on a node (``python.missing_package``, with the
     nodes and the cure); FabricError for options that cannot be.
     """
+    require_rails(rails)
+    require_seconds("start_deadline_s", start_deadline_s)
     ray = _initialised_ray()
     start = time.monotonic()
     chosen = _survey_options(
@@ -268,7 +270,15 @@ def _alive(ray: Any, addresses: Collection[str] | None) -> list[dict[str, Any]]:
         for node in ray.nodes()
         if node["Alive"] and (addresses is None or node["NodeManagerAddress"] in addresses)
     )
-    return sorted(nodes, key=lambda node: (node["NodeManagerAddress"], node["NodeID"]))
+    alive = sorted(nodes, key=lambda node: (node["NodeManagerAddress"], node["NodeID"]))
+    if addresses is not None and not alive:
+        raise invalid_value(
+            "addresses",
+            sorted(addresses),
+            "addresses of Ray nodes that are alive",
+            "give the NodeManagerAddress of nodes in ray.nodes()",
+        )
+    return alive
 
 
 def _check_connected(ray: Any) -> None:

@@ -31,7 +31,7 @@ from typing import Any, Protocol
 from efa_sdk import acceptance, choices
 from efa_sdk._efa_sdk import Client, Plan, _survey_options
 from efa_sdk.acceptance import AcceptanceReport, AcceptanceSummary
-from efa_sdk.arguments import typed
+from efa_sdk.arguments import require_rails, require_seconds, typed
 from efa_sdk.errors import ArgumentValueError, BindingError
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
@@ -206,6 +206,8 @@ def survey(
     with the code ``fabric.unreachable`` when rank 0 does not answer, and
     ``fabric.rendezvous_failed`` when the store does not within two rounds and a second.
     """
+    require_rails(rails)
+    require_seconds("deadline_s", deadline_s)
     chosen_options = _survey_options(
         options,
         mode=mode,

@@ -70,6 +70,7 @@ from efa_sdk._efa_sdk import (
     survey_pair,
 )
 from efa_sdk.arguments import typed
+from efa_sdk.errors import invalid_value
 
 __all__ = [
     "DrainCommands",
@@ -129,6 +130,8 @@ def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
     have one; more are several endpoints on the same network, to try what reads such reports. Raises
     FabricError without libfabric.
     """
+    if count is not None and count < 1:
+        raise invalid_value("count", count, "1 rail or more")
     if provider == "efa":
         return rails(node())[:count]
     return [Rail(f"{provider}-{number}", provider) for number in range(count or 0)]
