@@ -119,6 +119,34 @@ def run_ranks(
     return report, [other for other in others if isinstance(other, SurveySummary)]
 
 
+_TERMINATED = """
+import os, signal
+import efa_sdk.torch
+
+class Store:
+    def set(self, key, value):
+        print(key.partition("-")[0], value.decode() if "left" in key else "", flush=True)
+
+    def get(self, key):
+        raise AssertionError("nothing lies there")
+
+    def check(self, keys):
+        if "/task/" in keys[0]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+efa_sdk.torch.survey(store=Store(), rank=1, world_size=2, name="s", provider="tcp", inspect=False)
+"""
+
+
+def test_a_rank_that_sigterm_ends_informs_the_others_and_ends_by_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TERMINATED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert done.stdout.splitlines() == ["s/hello/1 ", 's/left {"signal":"SIGTERM"}']
+
+
 def test_the_progress_is_that_of_rank_0(capfd: pytest.CaptureFixture[str]) -> None:
     reported: list[SurveyProgress] = []
     run_ranks(NewStore(), [0, 1, 2], 3, progress=reported.append)

@@ -46,7 +46,7 @@ from efa_sdk.survey import (
     inspect_node,
     run_rank,
 )
-from efa_sdk.survey.leaving import leave_last
+from efa_sdk.survey.leaving import leave_last, taking_leave
 
 __all__ = ["Store", "StoreExchange", "accept", "survey"]
 
@@ -231,36 +231,38 @@ def survey(
     others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
     report: SurveyReport | SurveySummary | None = None
     line, notify = survey_display(progress)
-    try:
-        chosen = provider or choose_provider()
-        pair = PairOptions(
-            chosen,
-            source_address=source_address,
-            rails=choose_rails(chosen, rails),
-            latency_bytes=latency_bytes,
-            message_bytes=message_bytes,
-            test_budget_s=test_budget_s,
-            deadline_s=round_deadline_s,
-        )
-        report = run_rank(
-            exchange,
-            key,
-            SurveyNode(
+    with taking_leave():
+        try:
+            chosen = provider or choose_provider()
+            pair = PairOptions(
+                chosen,
+                source_address=source_address,
+                rails=choose_rails(chosen, rails),
+                latency_bytes=latency_bytes,
+                message_bytes=message_bytes,
+                test_budget_s=test_budget_s,
+                deadline_s=round_deadline_s,
+            )
+            node = SurveyNode(
                 f"{socket.gethostname()}/{own_rank}",
                 inspection=inspect_node().to_json() if inspect else None,
-            ),
-            pair,
-            rank=group,
-            world_size=groups,
-            options=chosen_options,
-            join_deadline_s=join_deadline_s,
-            round_deadline_s=round_deadline_s,
-            progress=notify,
-        )
-    finally:
-        line.close()
-        for other, said in zip(others, _said_to(others, report, size // groups), strict=True):
-            exchange.put(f"{key}/share/{other}", said)
+            )
+            report = run_rank(
+                exchange,
+                key,
+                node,
+                pair,
+                rank=group,
+                world_size=groups,
+                options=chosen_options,
+                join_deadline_s=join_deadline_s,
+                round_deadline_s=round_deadline_s,
+                progress=notify,
+            )
+        finally:
+            line.close()
+            for other, said in zip(others, _said_to(others, report, size // groups), strict=True):
+                exchange.put(f"{key}/share/{other}", said)
     leave_last(exchange, key, own_rank, report, on_each=size // groups)
     return report
 

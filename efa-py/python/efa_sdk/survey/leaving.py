@@ -1,13 +1,17 @@
-"""The end of a rank: the process that has the store must end last."""
+"""The end of a rank: the process that has the store must end last; SIGTERM may come before."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 from efa_sdk._efa_sdk import SurveyReport, SurveySummary
+from efa_sdk.command_line import Terminated, terminable
 
-__all__ = ["leave_last"]
+__all__ = ["leave_last", "taking_leave"]
 
 #: Seconds that rank 0, which may have the store, waits for the others to be done.
 _LEAVE_S = 10.0
@@ -47,3 +51,18 @@ def leave_last(
             if exchange.take(f"{key}/left/{other}") is not None or now >= end:
                 del ends[other]
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def taking_leave() -> Iterator[None]:
+    """Lets a rank that SIGTERM ends inform the others first, where nothing else handles it;
+    then the signal has its usual effect."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    try:
+        with terminable():
+            yield
+    except Terminated:
+        signal.raise_signal(signal.SIGTERM)
+        raise  # it was blocked
