@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from efa_sdk import __version__
 from efa_sdk import ray as efa_ray
+from efa_sdk._ray_node import _Node
+from efa_sdk._ray_start import why_late
 from efa_sdk.errors import ArgumentValueError, BindingError, NotSurveyedError
 
 pytestmark = pytest.mark.unit
@@ -134,3 +137,31 @@ def test_addresses_of_no_node_are_no_survey_of_nothing() -> None:
     assert efa_ray._alive(ray, ["10.0.0.1"]) == [node]
     with pytest.raises(ArgumentValueError, match=r"NodeManagerAddress of nodes in ray\.nodes"):
         efa_ray._alive(ray, ["10.9.9.9"])
+
+
+def test_a_node_without_libfabric_states_that_in_its_greeting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EFA_FABRIC_LIB", "/nonexistent")
+    greeting = asyncio.run(_Node().hello(lambda: 1))
+    assert (greeting.providers, greeting.inspection) == (frozenset(), "1")
+    code, why = greeting.obstacle or ("", "")
+    assert code == "fabric.library_not_found"
+    assert "no libfabric at /nonexistent; install" in why
+
+
+def test_an_actor_that_still_inspects_has_started() -> None:
+    """The first is there, the second cannot be made, the third does not answer."""
+    ray = _Ray([None, RayError("no CPU")])
+    ray.wait = lambda refs, **_: ([ref for ref in refs if ref < 2], [])  # type: ignore
+    actors: list[Any] = [
+        SimpleNamespace(is_there=SimpleNamespace(remote=lambda number=number: number))
+        for number in range(3)
+    ]
+    late = why_late(ray, actors, [0, 1, 2], 5.0)
+    assert {code for code, _ in late.values()} == {"fabric.deadline"}
+    assert [why.partition(";")[0] for _, why in late.values()] == [
+        "its actor started, and `inspect` did not return within 5 s",
+        "its actor did not start within 5 s",
+        "its actor did not start within 5 s",
+    ]

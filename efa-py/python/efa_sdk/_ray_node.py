@@ -32,6 +32,8 @@ class _Greeting:
     inspection: str | None
     #: Of efa_sdk there.
     version: str
+    #: Code and text of the error that keeps it from measuring anything.
+    obstacle: tuple[str, str] | None = None
 
 
 class _Mail:
@@ -90,15 +92,16 @@ class _Node:
         self._box[key] = value
 
     async def hello(self, inspect: Callable[[], object] | None) -> _Greeting:
+        obstacle = None
         try:
             offered = {p.provider.partition(";")[0] for p in Library().providers()}
             efa_rails = choose_rails("efa") if "efa" in offered else []
-        except EfaError:
-            offered, efa_rails = set(), []  # each pair of this node then states what is wrong
+        except EfaError as error:
+            offered, efa_rails, obstacle = set(), [], (error.code, str(error))
         found = None
         if inspect is not None:
             found = await asyncio.to_thread(_inspection, inspect)
-        return _Greeting(frozenset(offered), efa_rails, found, __version__)
+        return _Greeting(frozenset(offered), efa_rails, found, __version__, obstacle)
 
     async def probe(
         self, side: choices.Side, peer: Any, name: str, options: PairOptions

@@ -36,9 +36,10 @@ from efa_sdk._efa_sdk import VERSION as __version__
 from efa_sdk._efa_sdk import _survey_options
 from efa_sdk._ray_node import _Greeting, _Node
 from efa_sdk._ray_relay import DIRECT, Answer, Relays, answer_of
+from efa_sdk._ray_start import LOOK_AT_RAY, as_they_come, cause_of_import, not_installed, why_late
 from efa_sdk.acceptance import AcceptanceReport
 from efa_sdk.arguments import require_rails, require_seconds, typed
-from efa_sdk.errors import BindingError, EfaError, NotSurveyedError, invalid_value
+from efa_sdk.errors import BindingError, EfaError, invalid_value
 from efa_sdk.fabric import Rail
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
@@ -58,10 +59,7 @@ from efa_sdk.survey import (
 
 __all__ = ["accept", "survey"]
 
-_LOOK_AT_RAY = "see `ray list actors` and the worker's log"
 _Seen = TypeVar("_Seen")
-#: Seconds between two checks for Ctrl-C while actors measure.
-_SLICE_S = 0.2
 
 
 @typed
@@ -163,10 +161,13 @@ def survey(
                 line(plan.progress(elapsed_s=time.monotonic() - start))
 
         driver = _Driver(ray, plan, actors, each, on_pair)
-        late = f"its actor did not start within {start_deadline_s:g} s; {_LOOK_AT_RAY}"
-        for number in range(len(nodes)):
-            if number not in greetings:
-                driver.leave_out(number, *missing.get(number, ("fabric.deadline", late)))
+        late = [n for n in range(len(nodes)) if n not in greetings and n not in missing]
+        missing.update(why_late(ray, actors, late, start_deadline_s))
+        for number, greeting in greetings.items():
+            if greeting.obstacle is not None:
+                missing[number] = greeting.obstacle
+        for number in sorted(missing):
+            driver.leave_out(number, *missing[number])
         while (pairs := plan.next()) is not None:
             driver.round(pairs, round_deadline_s)
             notify(plan.progress(elapsed_s=time.monotonic() - start))
@@ -347,7 +348,7 @@ def _greet(
     answers: dict[int, _Greeting] = {}
     missing: dict[int, tuple[str, str]] = {}
     unlike: dict[str, list[str]] = {}
-    for ref in _as_they_come(ray, list(asked), end):
+    for ref in as_they_come(ray, list(asked), end):
         name = names[asked[ref]]
         try:
             answer = ray.get(ref)
@@ -361,7 +362,7 @@ def _greet(
                 )
         except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
             # Ray's text has why an actor could not be made; a node that is gone has no such.
-            cause = _cause_of_import(str(error))
+            cause = cause_of_import(str(error))
             if cause is not None:
                 unlike.setdefault(cause, []).append(name)
             elif isinstance(error, ray.exceptions.RayTaskError):
@@ -370,51 +371,11 @@ def _greet(
                 said = str(error).strip().partition("\n")[0]
                 missing[asked[ref]] = (
                     "fabric.unreachable",
-                    f"its actor ended before it answered ({said}); {_LOOK_AT_RAY}",
+                    f"its actor ended before it answered ({said}); {LOOK_AT_RAY}",
                 )
     if unlike:
-        raise _not_installed(unlike, len(actors))
+        raise not_installed(unlike, len(actors))
     return answers, missing
-
-
-def _cause_of_import(text: str) -> str | None:
-    """The line that states that efa_sdk, or part of it, cannot be imported, if one does."""
-    for line in reversed(text.splitlines()):
-        line = line.strip()
-        kind, colon, said = line.partition(": ")
-        is_import = kind in {"ModuleNotFoundError", "ImportError", "AttributeError"}
-        if colon and is_import and "efa_sdk" in said:
-            return line
-    return None
-
-
-def _not_installed(unlike: dict[str, list[str]], nodes: int) -> NotSurveyedError:
-    """A set-up error: nothing is reported of the nodes."""
-    count = sum(len(names) for names in unlike.values())
-    said = "; ".join(f"{cause} on {_some(names)}" for cause, names in unlike.items())
-    return NotSurveyedError(
-        "python.missing_package",
-        f"efa_sdk cannot be used on {count} of {nodes} Ray nodes, and nothing was measured: {said}",
-        f"install efa_sdk {__version__}, as here, on every node or in the job's runtime_env",
-        {"package": "efa_sdk", "nodes": " ".join(name for n in unlike.values() for name in n)},
-    )
-
-
-def _some(names: list[str], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _as_they_come(ray: Any, waiting: list[Any], end: float) -> Any:
-    """References as they are ready, until the time is over."""
-    while waiting:
-        left = end - time.monotonic()
-        ready, waiting = ray.wait(
-            waiting, num_returns=len(waiting), timeout=max(0.0, min(left, _SLICE_S))
-        )
-        yield from ready
-        if left <= 0:
-            return
 
 
 def _known(nodes: list[dict[str, Any]], topology: Topology | None) -> list[SurveyNode]:
@@ -530,7 +491,7 @@ class _Driver:
                 asked[ref] = (pair, own)
         sights: dict[tuple[int, int], dict[int, PairSight]] = {pair: {} for pair in pairs}
         open_sides = {pair: 2 for pair in pairs}
-        for ref in _as_they_come(self._ray, list(asked), began + deadline_s):
+        for ref in as_they_come(self._ray, list(asked), began + deadline_s):
             pair, own = asked[ref]
             sight = self._sight(ref, own)
             if sight is not None:
@@ -557,7 +518,7 @@ class _Driver:
             options = self._options[task.node]
             asked[members[task.node].flows.remote(task, peers, options)] = task.node
         sights = {}
-        for ref in _as_they_come(self._ray, list(asked), began + deadline_s):
+        for ref in as_they_come(self._ray, list(asked), began + deadline_s):
             seen = self._answer(ref, asked[ref], _flows_failed)
             if seen is not None:
                 sights[asked[ref]] = seen
