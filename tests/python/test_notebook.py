@@ -224,7 +224,8 @@ def rank(number, progress=None):
     client = survey.StoreClient(server.address, "a secret of tests")
     node = survey.SurveyNode(str(number))
     survey.run_rank(
-        client, "a", node, pair, rank=number, world_size=2, round_deadline_s=120, progress=progress)
+        client, "a", node, pair, rank=number, world_size=2, round_deadline_s=120, progress=progress,
+        expected_gbps=1e-3)  # few nodes whose rates differ are not measured again
 
 with survey.StoreServer("a secret of tests") as server, SurveyLine() as line:
     other = threading.Thread(target=rank, args=(1,))
