@@ -71,6 +71,7 @@ pub use inspection::{Difference, Inspection, differences};
 pub use node::Node;
 pub use pair::{PairOptions, Side, Sight, probe_pair};
 pub use progress::Progress;
+pub use rank::decline::decline;
 pub use rank::{RankOptions, Rendezvous, run_rank};
 pub use report::{Cell, NodeSummary, Report};
 pub use state::{NodeState, Status};

@@ -113,8 +113,8 @@ mod _efa_sdk {
     use crate::store::{StoreClient, StoreServer};
     #[pymodule_export]
     use crate::survey::{
-        PairSight, SurveyPlan, SurveyProgress, run_rank, run_rank_async, survey_pair,
-        survey_pair_async,
+        _decline_rank, PairSight, SurveyPlan, SurveyProgress, run_rank, run_rank_async,
+        survey_pair, survey_pair_async,
     };
     #[pymodule_export]
     use crate::survey_flows::{SurveyFlowSights, SurveyFlowTask, survey_flows, survey_flows_async};

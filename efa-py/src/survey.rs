@@ -539,3 +539,30 @@ pub(crate) fn run_rank_async<'py>(
     };
     awaitable(py, rank_call(call, library, Arc::default())?)
 }
+
+/// Informs rank 0 that this rank takes no part, with the code and the text of the error that keeps it
+/// from measuring. exchange, name, rank, world_size: as of `run_rank`. node: this rank's. Raises
+/// FabricError where the exchange fails.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode",
+    *, rank: "int", world_size: "int", code: "str", why: "str"
+) -> "None")]
+pub(crate) fn _decline_rank(
+    #[pyo3(from_py_with = given)] exchange: Exchange,
+    #[pyo3(from_py_with = given)] name: &str,
+    #[pyo3(from_py_with = given)] node: SurveyNode,
+    #[pyo3(from_py_with = given)] rank: usize,
+    #[pyo3(from_py_with = given)] world_size: usize,
+    #[pyo3(from_py_with = given)] code: &str,
+    #[pyo3(from_py_with = given)] why: &str,
+) -> PyResult<()> {
+    let mut exchange = exchange.open()?;
+    let meeting = runs::Rendezvous {
+        exchange: exchange.as_mut(),
+        rank,
+        world_size,
+        name,
+    };
+    runs::decline(meeting, node.0, code, why).map_err(errors::exception)
+}

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from efa_sdk import aio, command_line, errors, survey
 from efa_sdk.survey import __main__
+from efa_sdk.survey.leaving import declining
 
 PAIR = survey.PairOptions(
     "tcp", source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02, deadline_s=60
@@ -335,6 +336,24 @@ def test_every_rank_that_cannot_open_its_endpoint_is_absent_with_the_reason() ->
         for rank in absent:
             because = report.nodes[int(rank)].state.absent_because or ""
             assert "no provider nosuch; use one of: " in because
+
+
+def test_a_rank_without_libfabric_is_absent_with_that_reason() -> None:
+    with survey.StoreServer("a secret of tests") as server:
+
+        def client() -> survey.StoreClient:
+            return survey.StoreClient(server.address, "a secret of tests")
+
+        why = "no libfabric at /nonexistent; install it"
+        missing = errors.FabricError("fabric.library_not_found", why)
+        with pytest.raises(errors.FabricError), declining(client, "test", "second", 1, 2):
+            raise missing
+        report = survey.run_rank(
+            client(), "test", survey.SurveyNode("first"), PAIR, rank=0, world_size=2
+        )
+    assert isinstance(report, survey.SurveyReport)
+    assert (report.absent, report.drain, report.exit_status) == (["second"], [], 2)
+    assert report.nodes[1].state.absent_because == why
 
 
 def test_as_coroutines_with_progress() -> None:

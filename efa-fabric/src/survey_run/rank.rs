@@ -21,6 +21,7 @@ use crate::library::Library;
 use crate::probe::{Exchange, Interrupt, Signal};
 use crate::survey::{FailurePhase, Options};
 
+pub(super) mod decline;
 mod follower;
 mod others;
 

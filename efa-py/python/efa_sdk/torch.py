@@ -33,6 +33,7 @@ from efa_sdk._efa_sdk import Client, Plan, _survey_options
 from efa_sdk.acceptance import AcceptanceReport, AcceptanceSummary
 from efa_sdk.arguments import require_rails, require_seconds, typed
 from efa_sdk.errors import ArgumentValueError, BindingError
+from efa_sdk.fabric import Library
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
     PairOptions,
@@ -46,7 +47,7 @@ from efa_sdk.survey import (
     inspect_node,
     run_rank,
 )
-from efa_sdk.survey.leaving import leave_last, taking_leave
+from efa_sdk.survey.leaving import declining, leave_last, taking_leave
 
 __all__ = ["Store", "StoreExchange", "accept", "survey"]
 
@@ -233,18 +234,21 @@ def survey(
     line, notify = survey_display(progress)
     with taking_leave():
         try:
-            chosen = provider or choose_provider()
-            pair = PairOptions(
-                chosen,
-                source_address=source_address,
-                rails=choose_rails(chosen, rails),
-                latency_bytes=latency_bytes,
-                message_bytes=message_bytes,
-                test_budget_s=test_budget_s,
-                deadline_s=round_deadline_s,
-            )
+            name_of_node = f"{socket.gethostname()}/{own_rank}"
+            with declining(lambda: exchange, key, name_of_node, group, groups):
+                library = Library()
+                chosen = provider or choose_provider()
+                pair = PairOptions(
+                    chosen,
+                    source_address=source_address,
+                    rails=choose_rails(chosen, rails),
+                    latency_bytes=latency_bytes,
+                    message_bytes=message_bytes,
+                    test_budget_s=test_budget_s,
+                    deadline_s=round_deadline_s,
+                )
             node = SurveyNode(
-                f"{socket.gethostname()}/{own_rank}",
+                name_of_node,
                 inspection=inspect_node().to_json() if inspect else None,
             )
             report = run_rank(
@@ -258,6 +262,7 @@ def survey(
                 join_deadline_s=join_deadline_s,
                 round_deadline_s=round_deadline_s,
                 progress=notify,
+                library=library,
             )
         finally:
             line.close()

@@ -24,6 +24,7 @@ from efa_sdk.command_line import (
     terminable,
 )
 from efa_sdk.errors import EfaError, invalid_value
+from efa_sdk.fabric import Library
 from efa_sdk.progress import SurveyLine
 from efa_sdk.survey import (
     PairOptions,
@@ -40,12 +41,14 @@ from efa_sdk.survey import (
     rank_from_environment,
     run_rank,
 )
-from efa_sdk.survey.leaving import leave_last
+from efa_sdk.survey.leaving import declining, leave_last
 
 #: Ranks of a survey, as `run_rank` takes them.
 MOST_RANKS = 16_384
 #: Seconds of a deadline: a day, after which the store of rank 0 closes by itself.
 LONGEST_S = 86_400.0
+#: Seconds in which rank 0 is looked for by a rank that only states why it takes no part.
+_DECLINE_S = 10.0
 
 #: Thresholds: option of the command line, type, and what it is.
 _THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
@@ -343,14 +346,23 @@ def _is_own(address: str) -> bool:
 def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
     token = _token(given.token_file)
     host, _, port = given.rendezvous.rpartition(":")
-    provider = given.provider or choose_provider()
-    pair = PairOptions(
-        provider,
-        source_address=given.source_address,
-        rails=choose_rails(provider, given.rails),
-        message_bytes=given.message_bytes,
-        test_budget_s=given.test_budget_s,
-    )
+    name_of_node = _node_name(given)
+
+    def soon() -> StoreClient:
+        return StoreClient(
+            given.rendezvous, token, timeout_s=min(_DECLINE_S, given.join_deadline_s)
+        )
+
+    with declining(soon, given.name, name_of_node, given.rank, given.world_size):
+        library = Library()
+        provider = given.provider or choose_provider()
+        pair = PairOptions(
+            provider,
+            source_address=given.source_address,
+            rails=choose_rails(provider, given.rails),
+            message_bytes=given.message_bytes,
+            test_budget_s=given.test_budget_s,
+        )
     line = SurveyLine(disable=True if given.quiet else False if given.progress else None)
     server = None
     if given.rank == 0:
@@ -368,7 +380,7 @@ def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
             client,
             given.name,
             SurveyNode(
-                _node_name(given),
+                name_of_node,
                 inspection=None if given.no_inspection else inspect_node().to_json(),
                 network_nodes=given.group,
             ),
@@ -379,6 +391,7 @@ def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
             join_deadline_s=given.join_deadline_s,
             round_deadline_s=given.round_deadline_s,
             progress=line,
+            library=library,
         )
         leave_last(client, given.name, given.rank, report)
         return report

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from efa_sdk._efa_sdk import SurveyReport, SurveySummary
+from efa_sdk._efa_sdk import SurveyNode, SurveyReport, SurveySummary, _decline_rank
 from efa_sdk.command_line import Terminated, terminable
+from efa_sdk.errors import EfaError, FabricError
 
-__all__ = ["leave_last", "taking_leave"]
+__all__ = ["declining", "leave_last", "taking_leave"]
 
 #: Seconds that rank 0, which may have the store, waits for the others to be done.
 _LEAVE_S = 10.0
@@ -66,3 +67,25 @@ def taking_leave() -> Iterator[None]:
     except Terminated:
         signal.raise_signal(signal.SIGTERM)
         raise  # it was blocked
+
+
+@contextlib.contextmanager
+def declining(
+    exchange: Callable[[], _Exchange], key: str, node: str, rank: int, world_size: int
+) -> Iterator[None]:
+    """Informs rank 0 of the error where this rank cannot be set up, such as without libfabric: its
+    node is absent with that reason then, and not one that never joined."""
+    try:
+        yield
+    except FabricError as error:
+        with contextlib.suppress(EfaError, OSError):
+            _decline_rank(
+                exchange(),
+                key,
+                SurveyNode(node),
+                rank=rank,
+                world_size=world_size,
+                code=error.code,
+                why=str(error),
+            )
+        raise
