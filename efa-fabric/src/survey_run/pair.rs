@@ -130,15 +130,20 @@ impl PairOptions {
         self
     }
 
-    /// Why this node's set-up keeps it from measuring any pair, found by opening its endpoint, that
-    /// of the first rail, once; `None` where nothing is known to.
+    /// Why this node's set-up keeps it from measuring any pair, found by opening its endpoint, or those of
+    /// its rails until one opens; `None` where nothing is known to.
     pub(crate) fn obstacle(&self, library: &Arc<Library>) -> Option<Error> {
-        let mut endpoint = self.endpoint.clone();
-        let rail = self.rails.first();
-        if let Some(domain) = rail.and_then(|rail| rail.domain.clone()) {
-            endpoint.domain = Some(domain);
+        if self.rails.is_empty() {
+            return set_up::obstacle(library, &self.endpoint);
         }
-        set_up::obstacle(library, &endpoint)
+        let mut first = None;
+        for rail in &self.rails {
+            let mut endpoint = self.endpoint.clone();
+            endpoint.domain = rail.domain.clone().or(endpoint.domain);
+            let obstacle = set_up::obstacle(library, &endpoint)?;
+            first.get_or_insert(obstacle);
+        }
+        first
     }
 
     fn probe(&self, test: Test, left: Duration) -> ProbeOptions {
