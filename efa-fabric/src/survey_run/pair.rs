@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use self::rate::longest_s;
 pub(super) use self::rate::rate;
 use self::set_up::is_of_set_up;
-use self::timed::Timed;
+use self::timed::{OUTAGE, Timed};
 use super::rails::{self, Part};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
@@ -133,17 +133,14 @@ impl PairOptions {
     /// Why this node's set-up keeps it from measuring any pair, found by opening its endpoint, or those of
     /// its rails until one opens; `None` where nothing is known to.
     pub(crate) fn obstacle(&self, library: &Arc<Library>) -> Option<Error> {
-        if self.rails.is_empty() {
-            return set_up::obstacle(library, &self.endpoint);
-        }
-        let mut first = None;
-        for rail in &self.rails {
+        let whole = self.rails.is_empty().then_some(None);
+        let rails = self.rails.iter().map(Some).chain(whole);
+        let endpoints = rails.map(|rail| {
             let mut endpoint = self.endpoint.clone();
-            endpoint.domain = rail.domain.clone().or(endpoint.domain);
-            let obstacle = set_up::obstacle(library, &endpoint)?;
-            first.get_or_insert(obstacle);
-        }
-        first
+            rails::use_rail(&mut endpoint, rail);
+            endpoint
+        });
+        set_up::obstacle(library, endpoints)
     }
 
     fn probe(&self, test: Test, left: Duration) -> ProbeOptions {
@@ -339,9 +336,6 @@ pub fn probe_pair(
         }
     }
 }
-
-/// A call of the exchange that takes this long is why a pair fails, rather than their network.
-const OUTAGE: Duration = Duration::from_secs(2);
 
 /// What was going on, and how it went wrong.
 type Failed = (FailurePhase, Error);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::mail::exchange_failed;
+use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::node::NodeRoot;
@@ -94,6 +95,13 @@ fn on_rail(
         .map_err(|error| error.with_context("rail", &rail.device))
 }
 
+/// Puts an endpoint on a rail's domain, where it has one.
+pub(super) fn use_rail(endpoint: &mut EndpointOptions, rail: Option<&Rail>) {
+    if let Some(domain) = rail.and_then(|rail| rail.domain.clone()) {
+        endpoint.domain = Some(domain);
+    }
+}
+
 impl Part {
     /// The same on a rail's domain, where it has one.
     pub(super) fn on(mut self, rail: Option<&Rail>) -> Self {
@@ -101,9 +109,7 @@ impl Part {
             Self::Measure(options) => &mut options.endpoint,
             Self::Answer(options) => &mut options.endpoint,
         };
-        if let Some(domain) = rail.and_then(|rail| rail.domain.clone()) {
-            endpoint.domain = Some(domain);
-        }
+        use_rail(endpoint, rail);
         self
     }
 

@@ -20,6 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::probe::{Exchange, Interrupt, Signal};
 use crate::survey::{FailurePhase, Options};
+use crate::token;
 
 pub(super) mod decline;
 mod follower;
@@ -184,6 +185,16 @@ fn check_call(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
     }
     let pair = options.pair.clone();
     pair.within(options.round_deadline).check()
+}
+
+/// Where a rank leaves its introduction.
+fn hello_key(rank: usize) -> String {
+    format!("hello/{rank}")
+}
+
+/// What distinguishes this process from others of its rank.
+fn new_id() -> Result<String> {
+    Ok(hex::encode(&token::nonce()?[..8]))
 }
 
 /// Each process has keys of its own, so that two of one rank do not take each other's.
@@ -424,7 +435,7 @@ impl Rank<'_> {
         let missing = (1..self.world_size).collect();
         let end = start + self.options.join_deadline;
         self.mail.sweep(missing, end, |mail, rank| {
-            said[rank] = mail.take_bytes(&format!("hello/{rank}"))?;
+            said[rank] = mail.take_bytes(&hello_key(rank))?;
             Ok(said[rank].is_some())
         })?;
         nodes[0] = Some(self.own_node());

@@ -124,8 +124,8 @@ impl Channel {
         direction: Direction,
         effect: f64,
     ) -> BTreeSet<usize> {
-        let partners = self.with_partners(node, direction).into_iter();
-        let good = partners.filter(|(_, values)| is_good(values, effect));
+        let partners = self.with_partners(node, direction);
+        let good = good_of(&partners, effect).into_iter();
         good.map(|(other, _)| other).collect()
     }
 
@@ -138,12 +138,7 @@ impl Channel {
         effect: f64,
     ) -> Reached {
         let partners = self.with_partners(node, direction);
-        let is_good = |values: &[f64]| is_good(values, effect);
-        let good: Vec<(usize, usize)> = partners
-            .iter()
-            .filter(|(_, values)| is_good(values))
-            .map(|(&other, values)| (other, values.len()))
-            .collect();
+        let good = good_of(&partners, effect);
         Reached {
             good: good.len(),
             partners: partners.len(),
@@ -201,6 +196,14 @@ impl Channel {
         }
         partners
     }
+}
+
+/// The partners of which the measurements are those of no node with this effect, with their number.
+fn good_of(partners: &BTreeMap<usize, Vec<f64>>, effect: f64) -> Vec<(usize, usize)> {
+    let good = partners
+        .iter()
+        .filter(|(_, values)| is_good(values, effect));
+    good.map(|(&other, values)| (other, values.len())).collect()
 }
 
 /// Whether the measurements of a pair are those of no node with this effect. Of several, the best

@@ -19,11 +19,18 @@ const OF_SET_UP: [Code; 9] = [
     Code::InvalidOption,
 ];
 
-/// Why this node's set-up keeps it from measuring any pair, found by opening its endpoint once; `None`
-/// where it opens, or fails for another reason, which a pair then states.
-pub(super) fn obstacle(library: &Arc<Library>, endpoint: &EndpointOptions) -> Option<Error> {
-    let failed = Endpoint::open(library, endpoint).err();
-    failed.filter(is_of_set_up)
+/// Why this node's set-up keeps it from measuring any pair, of the first of these endpoints; `None`
+/// where one opens, or fails for another reason, which a pair then states.
+pub(super) fn obstacle(
+    library: &Arc<Library>,
+    endpoints: impl Iterator<Item = EndpointOptions>,
+) -> Option<Error> {
+    let mut first = None;
+    for endpoint in endpoints {
+        let failed = Endpoint::open(library, &endpoint).err();
+        first.get_or_insert(failed.filter(is_of_set_up)?);
+    }
+    first
 }
 
 /// Whether this is what the peer reports of its own set-up: this side had opened nothing by then, and may

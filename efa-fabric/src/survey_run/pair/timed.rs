@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::probe::{Exchange, ExchangeError};
 
+/// A call of the exchange that takes this long is why a pair fails, rather than their network.
+pub(super) const OUTAGE: Duration = Duration::from_secs(2);
+
 /// An exchange, and the longest time that it took for one call.
 pub(super) struct Timed<'a> {
     pub(super) exchange: &'a mut dyn Exchange,

@@ -1,12 +1,11 @@
 //! A rank that cannot take part states why, instead of staying away.
 
-use super::{Hello, Obstacle, Rendezvous};
+use super::{Hello, Obstacle, Rendezvous, hello_key, new_id};
 use crate::error::{Code, Error, Result};
 use crate::probe::Interrupt;
 use crate::survey_run::mail::Mail;
 use crate::survey_run::node::Node;
 use crate::survey_run::report::VERSION;
-use crate::token;
 
 /// Informs rank 0 that this rank takes no part, in place of [`run_rank`](super::run_rank): its node is
 /// absent then, with the code and the text of the error that keeps it from measuring, such as a
@@ -31,12 +30,12 @@ pub fn decline(meeting: Rendezvous<'_>, node: Node, code: &str, why: &str) -> Re
     let hello = Hello {
         version: VERSION.to_owned(),
         world_size: meeting.world_size,
-        id: hex::encode(&token::nonce()?[..8]),
+        id: new_id()?,
         node,
         obstacle: Some(Obstacle {
             code: code.to_owned(),
             why: why.to_owned(),
         }),
     };
-    mail.put(&format!("hello/{}", meeting.rank), &hello)
+    mail.put(&hello_key(meeting.rank), &hello)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::others::{Left, farewell_key, left_key, two_of};
-use super::{Hello, Rank, Task, task_key};
+use super::{Hello, Rank, Task, hello_key, new_id, task_key};
 use crate::error::{Code, Error, Result};
 use crate::probe::KeyInUse;
 use crate::survey::FailurePhase;
@@ -14,14 +14,13 @@ use crate::survey_run::flows::FlowSights;
 use crate::survey_run::pair::Sight;
 use crate::survey_run::report::VERSION;
 use crate::survey_run::summary::Summary;
-use crate::token;
 
 /// What a rank waits longer for rank 0 than rank 0 may take.
 const SLACK: Duration = Duration::from_secs(15);
 
 impl Rank<'_> {
     pub(super) fn follow(&mut self) -> Result<Box<Summary>> {
-        let id = hex::encode(&token::nonce()?[..8]);
+        let id = new_id()?;
         let mut number = 0;
         let result = self
             .introduce(&id)
@@ -47,7 +46,7 @@ impl Rank<'_> {
         let end = Instant::now() + self.options.join_deadline;
         let mut refused = None;
         self.mail.sweep(vec![rank], end, |mail, _| {
-            match mail.put(&format!("hello/{rank}"), &hello) {
+            match mail.put(&hello_key(rank), &hello) {
                 Err(error) if is_in_use(&error) => {
                     refused = Some(error);
                     Ok(false)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hello, Rank, Task, task_key};
+use super::{Hello, Rank, Task, hello_key, task_key};
 use crate::error::{Code, Error, Result};
 use crate::probe::{Interrupt, Signal};
 use crate::survey_run::driver::Survey;
@@ -137,7 +137,7 @@ impl Rank<'_> {
     /// What lies there of a rank from a process that did not introduce itself as it before. Some
     /// exchanges cannot take a value away.
     fn other_hello(&mut self, rank: usize) -> Result<Option<Hello>> {
-        let hello = self.mail.take_lenient::<Hello>(&format!("hello/{rank}"))?;
+        let hello = self.mail.take_lenient::<Hello>(&hello_key(rank))?;
         Ok(hello.filter(|hello| self.ids.get(rank) != Some(&hello.id)))
     }
 
